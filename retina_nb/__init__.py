@@ -1,0 +1,31 @@
+"""A notebook-first research workbook for neural-network models of the retina."""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+# Everything a notebook needs is one attribute of the package, and nothing is imported before it is used.
+_HOME = {
+    "Movie": "recording",
+    "Recording": "recording",
+    "UserError": "errors",
+    "build_twin": "models",
+    "datasets": "loaders",
+    "evaluate": "training",
+    "fit": "training",
+    "load_recordings": "loaders",
+    "load_twin": "models",
+    "presets": "models",
+}
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'retina_nb' has no attribute {name!r}")
+    return getattr(import_module(f"retina_nb.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
