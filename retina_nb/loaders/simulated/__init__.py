@@ -1,0 +1,172 @@
+"""A simulated retina with known ground truth: the embedded default dataset."""
+
+import hashlib
+import inspect
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from retina_nb.errors import UserError
+from retina_nb.files import replace_file
+from retina_nb.loaders import DatasetCard
+from retina_nb.loaders.download import cache_dir
+from retina_nb.loaders.simulated import cells, movies, truth
+from retina_nb.loaders.simulated.cells import place_cells
+from retina_nb.loaders.simulated.movies import CLIP_FRAMES
+from retina_nb.loaders.simulated.truth import Truth
+from retina_nb.recording import Movie, Recording
+
+CARD = DatasetCard(
+    summary="mouse-like ganglion cells of twelve types with known receptive fields, delays and noise",
+    species="simulated (mouse)",
+    rate=30.0,
+    pixel_um=50.0,
+    stimulus="natural-like scenes, white noise, bars, gratings and chirps; green and UV",
+    citation="retina_nb",
+)
+RATE, PIXEL_UM, MARGIN = CARD.rate, CARD.pixel_um, 3.5
+
+
+def load(
+    *,
+    sessions: int = 4,
+    cells_per_session: int = 30,
+    orders: int = 2,
+    clips: int = 75,
+    test_clips: int = 5,
+    repeats: int = 10,
+    size: tuple[int, int] = (18, 16),
+    noise: str = "poisson",
+    seed: int = 0,
+) -> dict[str, Recording]:
+    """Simulate recordings. Sessions share one movie, shown in different clip orders as in Höfling 2024.
+
+    Args:
+        sessions: number of sessions.
+        cells_per_session: recorded cells in each, drawn evenly from the types.
+        orders: number of clip orders; sessions take turns.
+        clips: clips of 5 s for training; every sixth is for validation.
+        test_clips: clips of the test movie.
+        repeats: how often the test movie is shown, spread over the session.
+        size: (height, width) in pixels of 50 µm.
+        noise: ``"poisson"`` spikes or ``"gaussian"`` calcium-like noise.
+        seed: fixes everything.
+
+    Raises:
+        UserError: if a number is too small to simulate.
+    """
+    settings = dict(locals())
+    _, recordings = _simulate(settings)
+    return recordings
+
+
+def load_truth(**settings: object) -> Truth:
+    """The truth behind ``load(**settings)``."""
+    return _simulate(settings)[0]
+
+
+def _simulate(settings: dict) -> tuple[Truth, dict[str, Recording]]:
+    settings = {name: p.default for name, p in inspect.signature(load).parameters.items()} | settings
+    settings["size"] = tuple(settings["size"])
+    _check(settings)
+    size, seed = settings["size"], settings["seed"]
+    names = [f"simulated_{number + 1}" for number in range(settings["sessions"])]
+    tables = {
+        name: place_cells(settings["cells_per_session"], size, PIXEL_UM, MARGIN, np.random.default_rng([seed, 1, number]))
+        for number, name in enumerate(names)
+    }
+    model = Truth(tables, size=size, pixel_um=PIXEL_UM, rate=RATE, noise=settings["noise"])
+    made = _cached(settings, lambda: _run(model, settings))
+    model.load_state_dict({name: torch.from_numpy(made[f"truth/{name}"]) for name in model.state_dict()})
+    movie = Movie(made["movie"], channels=("green", "UV"))
+    recordings = {
+        name: _recording(name, movie, made[f"responses/{name}"], order, settings, tables[name])
+        for name, order in zip(names, _orders(settings), strict=True)
+    }
+    return model, recordings
+
+
+def _check(settings: dict) -> None:
+    least = {"sessions": 1, "cells_per_session": 1, "orders": 1, "clips": 6, "test_clips": 1, "repeats": 1}
+    for name, value in least.items():
+        if settings[name] < value:
+            raise UserError(f"simulated: {name} must be at least {value}, not {settings[name]}")
+    if min(settings["size"]) < 2 * MARGIN + 1:
+        raise UserError(f"simulated: size must be at least 8 x 8 pixels, not {settings['size']}")
+
+
+def _orders(settings: dict) -> list[np.ndarray]:
+    """For each session, the order in which it saw the training clips."""
+    orders = [np.random.default_rng([settings["seed"], 2, n]).permutation(settings["clips"]) for n in range(settings["orders"])]
+    return [orders[session % len(orders)] for session in range(settings["sessions"])]
+
+
+def _timeline(order: np.ndarray, settings: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clip on screen and split label of every stretch of one clip, and the stretches of each repeat (repeat, clip).
+
+    Test clips follow the training clips in the movie; their repeats are spread evenly over the session.
+    """
+    test = settings["clips"] + np.arange(settings["test_clips"])
+    blocks = np.array_split(order, settings["repeats"])
+    shown = np.concatenate([np.concatenate([test, block]) for block in blocks])
+    label = np.where(shown >= settings["clips"], "test", np.where(shown % 6 == 5, "validation", "train"))
+    repeats = np.flatnonzero(shown >= settings["clips"]).reshape(settings["repeats"], -1)
+    return shown, label, repeats
+
+
+def _bins(stretches: np.ndarray) -> np.ndarray:
+    """All bins of stretches of one clip, (..., stretch) -> (..., stretch * CLIP_FRAMES)."""
+    return (stretches[..., None] * CLIP_FRAMES + np.arange(CLIP_FRAMES)).reshape(*stretches.shape[:-1], -1)
+
+
+def _recording(
+    name: str, movie: Movie, responses: np.ndarray, order: np.ndarray, settings: dict, table: pd.DataFrame
+) -> Recording:
+    shown, label, repeats = _timeline(order, settings)
+    return Recording(
+        session=name,
+        movie=movie,
+        responses=responses,
+        rate=RATE,
+        frames=_bins(shown),
+        split=label.repeat(CLIP_FRAMES),
+        repeats={"test": _bins(repeats)},
+        pixel_um=PIXEL_UM,
+        neurons={column: table[column].to_numpy() for column in table},
+    )
+
+
+def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
+    """Draw the movie, calibrate the truth on it and let the cells respond."""
+    seed = settings["seed"]
+    drawn = movies.clips(settings["clips"] + settings["test_clips"], settings["size"], np.random.default_rng([seed, 3]))
+    movie = drawn.swapaxes(0, 1).reshape(drawn.shape[1], -1, *settings["size"])
+    # Calibrated on a part of the movie that has every kind of clip, to be quick.
+    part = torch.from_numpy(movie[None, :, : 30 * CLIP_FRAMES])
+    count = settings["sessions"] * settings["cells_per_session"]
+    explainable = np.random.default_rng([seed, 4]).uniform(0.25, 0.65, count)
+    model.calibrate(part, torch.from_numpy(explainable).float())
+    made = {"movie": movie}
+    for number, (name, order) in enumerate(zip(model.sessions, _orders(settings), strict=True)):
+        frames = _bins(_timeline(order, settings)[0])
+        stimulus = np.pad(movie[:, frames], ((0, 0), (model.lag, 0), (0, 0), (0, 0)))  # grey before the session
+        expected = model(torch.from_numpy(stimulus)[None], name)[0]
+        noise = torch.Generator().manual_seed(1000 * seed + number)
+        made[f"responses/{name}"] = model.respond(expected, name, noise).numpy()
+    return made | {f"truth/{name}": value.numpy() for name, value in model.state_dict().items()}
+
+
+def _cached(settings: dict, make) -> dict[str, np.ndarray]:  # noqa: ANN001
+    source = "".join(Path(module.__file__).read_text() for module in (cells, movies, truth))
+    key = hashlib.sha256((json.dumps(settings, sort_keys=True) + source).encode()).hexdigest()[:16]
+    path = cache_dir() / "simulated" / f"{key}.npz"
+    if not path.exists():
+        made = make()
+        with replace_file(path) as temporary:
+            np.savez(temporary, **made)
+        return made
+    with np.load(path) as stored:
+        return dict(stored)
