@@ -1,0 +1,51 @@
+# Run `make` alone for the list of targets. Everything happens in .venv; PYTHON=python3.12 picks another Python.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo lab test check lint sync lock
+help:
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+
+demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
+	@$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -o runs/demo
+	@echo "next: 'make lab' opens JupyterLab on notebooks/"
+
+lab: $(INSTALLED)  ## open JupyterLab on notebooks/
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/notebooks
+
+test: lint  ## run everything: lint, types, pairing, tests, notebooks
+	$(BIN)/pytest -n 2 --dist worksteal --nbmake --nbmake-timeout 900 tests notebooks
+
+check: lint  ## run what takes less than four minutes: no notebooks, no browser
+	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python .ci/sync_notebooks.py --check
+
+sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
+	$(BIN)/python .ci/sync_notebooks.py
+
+# torch goes first and alone: on a machine that has its wheel at hand, nothing that follows may choose another build.
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "retina_nb needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@echo "installing into .venv: once, a few minutes"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/pip install -q $$(grep '^torch==' requirements.lock)
+	@$(BIN)/pip install -q -r requirements.lock
+	@$(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+# The newest versions that pyproject.toml admits, but for torch: to move it, edit its line in requirements.lock first.
+# The torch wheel's own CUDA packages are left out, so that every machine gets those of its own wheel.
+lock:  ## renew requirements.lock
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install -q $$(grep '^torch==' requirements.lock)
+	.venv-lock/bin/pip install -q -e '.[dev]'
+	{ echo "# made by 'make lock'"; .venv-lock/bin/pip freeze --all --exclude-editable \
+	  | grep -viE '^(pip==|nvidia|cuda|triton)' | sed -E 's/\+[a-z0-9.]+$$//'; } > .venv-lock/requirements.lock
+	mv .venv-lock/requirements.lock requirements.lock && rm -rf .venv-lock

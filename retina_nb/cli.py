@@ -1,0 +1,146 @@
+"""The command `retina-nb`: from a shell what the package does in a notebook."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+import retina_nb as rnb
+from retina_nb.errors import UserError
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Args:
+        arguments: the words after ``retina-nb``; by default those it was started with.
+
+    Returns:
+        The exit status: 0; 1 if a notebook failed; 2 for input that cannot be used; 130 if interrupted.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except UserError as error:
+        return _complain(error, 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted", 130)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="retina-nb", description=rnb.__doc__)
+    parser.add_argument("--version", action="version", version=rnb.__version__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="run a notebook with other parameters", description=_run.__doc__)
+    run.set_defaults(command=_run)
+    run.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb, or its source, a .py")
+    run.add_argument(
+        "-p",
+        dest="parameters",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a parameter; the value is YAML: 3, 1e-3, true, a_name, '[1, 2]', '{seed: 1}'",
+    )
+    run.add_argument(
+        "-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="set those in a YAML file"
+    )
+    run.add_argument("-o", dest="output", type=Path, metavar="DIR", help="the run's folder (default: runs/NOTEBOOK)")
+
+    datasets = commands.add_parser("datasets", help="list the datasets")
+    datasets.set_defaults(command=lambda _: _print_table(rnb.datasets()))
+    presets = commands.add_parser("presets", help="list the presets of models")
+    presets.set_defaults(command=lambda _: _print_table(rnb.presets()))
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    """Run a notebook and keep the executed copy, with what it saved, in a folder. Later parameters win over earlier
+    ones, and -p over -f."""
+    parameters: dict[str, Any] = {}
+    for file in options.files:
+        parameters |= _parameter_file(file)
+    for name, value in options.parameters:
+        parameters[name] = _from_yaml(value, f"the value of {name}")
+
+    from retina_nb.sweeps import NotebookFailed, run_notebook  # papermill takes a second to import
+
+    folder = options.output or Path("runs") / options.notebook.stem
+    try:
+        run_notebook(options.notebook, folder, parameters)
+    except NotebookFailed as error:
+        return _complain(error, 1)
+    _print_run(folder)
+    return 0
+
+
+def _parameter_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text"
+        raise UserError(f"cannot read the parameters in {path}: {reason}") from None
+    parameters = _from_yaml(text, str(path)) or {}
+    if not isinstance(parameters, dict):
+        raise UserError(f"{path} must have lines of the form 'name: value', not a {type(parameters).__name__}")
+    return parameters
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-3 is a number, as everywhere but in YAML 1.1."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _from_yaml(text: str, what: str) -> Any:
+    try:
+        return yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{what} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def _print_run(folder: Path) -> None:
+    """Tell what a run left in its folder and, if it saved scores, how good they are against their ceiling."""
+    print(f"in {os.path.relpath(folder)}:")
+    for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
+        print(f"  {path.name}{'/' if path.is_dir() else ''}")
+    results = folder / "results.json"
+    if results.is_file():
+        print(*_score_lines(json.loads(results.read_text(encoding="utf-8"))), sep="\n")
+
+
+def _score_lines(results: Mapping[str, Any]) -> list[str]:
+    match results:
+        case {
+            "neurons": neurons,
+            "cc_norm": {"twin": twin, "linear_nonlinear": baseline},
+            "correlation": {"twin": correlation},
+            "cc_max": ceiling,
+        }:
+            return [
+                f"medians over {neurons} neurons, on test stimuli:",
+                f"  CC_norm      {twin:.2f}, linear-nonlinear model {baseline:.2f}, at best 1",
+                f"  correlation  {correlation:.2f}, at best {ceiling:.2f} with this noise (CC_max)",
+            ]
+    return []
+
+
+def _print_table(table: Any) -> int:
+    print(table.to_string(justify="left", max_colwidth=None))
+    return 0
+
+
+def _complain(message: object, status: int) -> int:
+    print(f"retina-nb: {message}", file=sys.stderr)
+    return status
