@@ -6,7 +6,7 @@ copies, so the history of every bin is the history that the cells really saw.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ SPLITS = ("train", "validation", "test")
 UNUSED = ""
 
 
+@runtime_checkable
 class Frames(Protocol):
     """Anything that looks like a (channel, frame, height, width) array: in memory, mapped, packed or lazy."""
 
@@ -105,7 +106,8 @@ class Recording:
 
         put("responses", self._numbers("responses", self.responses, ndim=2))
         put("frames", np.arange(len(self)) if self.frames is None else self._bins("frames", self.frames, ndim=1))
-        put("split", np.full(len(self), "train") if self.split is None else np.asarray(self.split).astype(str))
+        labels = np.full(len(self), "train") if self.split is None else np.asarray(self.split)
+        put("split", labels.astype(str, copy=False))
         put("repeats", {name: self._bins(f"repeats[{name!r}]", bins, ndim=2) for name, bins in self.repeats.items()})
         put("onsets", np.unique(np.append(self._bins("onsets", self.onsets, ndim=1), 0)))
         put("neurons", {name: np.asarray(values) for name, values in self.neurons.items()})
@@ -194,7 +196,7 @@ class Recording:
         if array.dtype.kind not in "iu" or array.ndim != ndim or 0 in array.shape:
             axes = {1: "(time,)", 2: "(trial, time)"}[ndim]
             raise UserError(f"session {self.session}: {name} must be integers {axes}, not {array.dtype} {array.shape}")
-        return array.astype(np.int64)
+        return array.astype(np.int64, copy=False)
 
     def _validate(self) -> None:
         where = f"session {self.session}"
