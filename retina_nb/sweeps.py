@@ -13,7 +13,6 @@ import jupytext
 import nbformat
 import papermill
 from jupyter_client.manager import AsyncKernelManager
-from nbclient.exceptions import DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
@@ -50,6 +49,8 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[s
             ``<output>/<name>.failed.ipynb``.
     """
     notebook, output = Path(notebook), Path(output).absolute()
+    if output.resolve() == notebook.parent.resolve():
+        raise UserError(f"the run of {notebook} would overwrite it: give another output folder than {output}")
     defaults = notebook_parameters(notebook)
     values = _checked(parameters or {}, defaults, notebook.name)
     _make_writable(output)
@@ -68,8 +69,11 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[s
         nbformat.write(executed, unfinished)
         os.replace(unfinished, finished)
         failed.unlink(missing_ok=True)
-    except (PapermillExecutionError, DeadKernelError) as error:
+    except PapermillExecutionError as error:
         raise NotebookFailed(_last_line(error), failed) from error
+    except RuntimeError as error:
+        reason = "the kernel died, perhaps for want of memory" if progress.started else f"no kernel starts: {error}"
+        raise NotebookFailed(reason, failed) from error
     finally:
         progress.close()
         if unfinished.exists():
@@ -85,19 +89,21 @@ def notebook_parameters(notebook: str | Path) -> dict[str, Any]:
             not replace what is computed from them.
     """
     notebook = Path(notebook)
-    cells = [cell for cell in _read(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
+    rule = f"the parameters cell of {notebook.name} may only have lines of the form 'name = literal'"
+    cells = [cell.source for cell in _read(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
+    try:
+        statements = ast.parse("\n".join(cells)).body
+    except SyntaxError as error:
+        raise UserError(f"{rule}, but line {error.lineno} is no Python") from None
     parameters = {}
-    for statement in ast.parse("\n".join(cell.source for cell in cells)).body:
+    for statement in statements:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_literal(value):
                 parameters[name] = ast.literal_eval(value)
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value) if _is_literal(value):
                 parameters[name] = ast.literal_eval(value)
             case _:
-                raise UserError(
-                    f"the parameters cell of {notebook.name} may only have lines of the form 'name = literal', "
-                    f"not {ast.unparse(statement)!r}: move that to the next cell"
-                )
+                raise UserError(f"{rule}, not {ast.unparse(statement)!r}: move that to the next cell")
     return parameters
 
 
@@ -197,11 +203,9 @@ def _execute(path: Path, parameters: dict[str, Any], progress: "_Progress") -> n
                 raise
 
 
-def _last_line(error: Exception) -> str:
-    if isinstance(error, PapermillExecutionError):
-        message = (error.evalue.strip().splitlines() or [""])[-1]
-        return message if error.ename == "UserError" else f"{error.ename}: {message}"
-    return "the kernel died, perhaps for want of memory"
+def _last_line(error: PapermillExecutionError) -> str:
+    message = (error.evalue.strip().splitlines() or [""])[-1]
+    return message if error.ename == "UserError" else f"{error.ename}: {message}".rstrip(": ")
 
 
 class _Progress:

@@ -4,22 +4,28 @@ import os
 import tempfile
 from pathlib import Path
 
-import matplotlib
 import pytest
-import torch
 from hypothesis import settings
 
 settings.load_profile("ci")  # the same examples in every run, and no deadline on a busy machine
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    torch.set_num_threads(1)  # the tests run in several processes
-    matplotlib.use("Agg")
     if not hasattr(config, "workerinput"):
         # Not the user's cache, and one for all processes: what is simulated is simulated once.
         cache = tempfile.TemporaryDirectory(prefix="retina_nb-tests-")
         config.add_cleanup(cache.cleanup)
         os.environ["RETINA_NB_CACHE"] = cache.name
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quiet_neighbour() -> None:
+    """One thread for each of the test processes, and no windows. The kernels of notebooks keep their own settings."""
+    import matplotlib
+    import torch
+
+    torch.set_num_threads(1)
+    matplotlib.use("Agg")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,43 @@
+"""Every notebook runs with small parameters, and saves what it promises. (nbmake runs them as they are.)"""
+
+import json
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from retina_nb.sweeps import notebook_parameters, run_notebook
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.py"))
+
+# Parameters with which a notebook takes seconds. Every notebook has its line.
+SMALL = {
+    "01_train_a_twin": {
+        "dataset": "simulated",
+        "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
+        "max_epochs": 2,
+    },
+}
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> Path:
+    return request.param
+
+
+def test_every_line_is_of_a_notebook():
+    assert set(SMALL) == {notebook.stem for notebook in NOTEBOOKS}
+
+
+def test_a_notebook_has_literal_parameters_and_an_output_folder(notebook):
+    parameters = notebook_parameters(notebook)
+    assert isinstance(parameters["output_dir"], str)
+    assert parameters == notebook_parameters(notebook.with_suffix(".ipynb"))
+
+
+def test_a_notebook_runs_with_small_parameters(notebook, tmp_path):
+    executed = nbformat.read(run_notebook(notebook, tmp_path, SMALL[notebook.stem]), as_version=4)
+    outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+    assert not [output.text for output in outputs if output.get("name") == "stderr"]
+    assert json.loads((tmp_path / "results.json").read_text())["seconds"] > 0

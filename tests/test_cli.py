@@ -1,0 +1,146 @@
+"""The command as a person uses it: what it prints, where, and its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import retina_nb as rnb
+from retina_nb import sweeps
+from retina_nb.cli import main
+
+NOTEBOOK = """# %% tags=["parameters"]
+epochs = 2
+rate = 0.1
+name = "a"
+layers = [1]
+
+# %%
+assert name != "bad", "the name is bad"
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("01_tiny.py").write_text(NOTEBOOK)
+    return tmp_path
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The parameters of every run that is asked for, instead of the runs."""
+    asked = []
+
+    def remember(notebook, output, parameters):
+        output.mkdir(parents=True)
+        asked.append((str(notebook), str(output), parameters))
+
+    monkeypatch.setattr(sweeps, "run_notebook", remember)
+    return asked
+
+
+def test_a_run_and_a_failed_run_from_a_shell(folder):
+    def run(*words):
+        command = [Path(sys.executable).with_name("retina-nb"), "run", "01_tiny.py", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    done = run("-p", "epochs", "3")
+    assert (done.returncode, done.stdout) == (0, "in runs/01_tiny:\n  01_tiny.ipynb\n")
+
+    failed = run("-p", "name", "bad", "-o", "bad")
+    assert (failed.returncode, failed.stdout) == (1, "")
+    copy = folder / "bad" / "01_tiny.failed.ipynb"
+    assert failed.stderr.splitlines()[-1] == f"retina-nb: AssertionError: the name is bad (see {copy})"
+    assert copy.exists()
+
+
+def test_values_are_yaml_and_the_last_word_wins(runs):
+    Path("a.yaml").write_text("epochs: 5\nrate: 1e-4\n")
+    Path("b.yaml").write_text("epochs: 7\nname: b\n")
+    words = "run 01_tiny.py -p name 1 -p name null -f a.yaml -f b.yaml -p layers [3,4] -p epochs 1e3 -o runs/x"
+    assert main(words.split()) == 0
+    assert runs == [
+        ("01_tiny.py", "runs/x", {"epochs": 1000.0, "rate": 1e-4, "name": None, "layers": [3, 4]}),
+    ]
+
+
+def test_without_an_output_folder_the_run_is_named_after_its_notebook(runs):
+    assert main(["run", "01_tiny.py"]) == 0
+    assert runs == [("01_tiny.py", "runs/01_tiny", {})]
+
+
+def test_a_run_tells_its_files_and_its_scores_with_their_ceilings(runs, monkeypatch, capsys):
+    def run(notebook, output, parameters):
+        output.mkdir(parents=True)
+        results = {
+            "neurons": 35,
+            "cc_norm": {"twin": 0.871, "linear_nonlinear": 0.6},
+            "correlation": {"twin": 0.5, "linear_nonlinear": 0.4},
+            "cc_max": 0.75,
+        }
+        Path(output, "results.json").write_text(json.dumps(results))
+        Path(output, ".hidden").write_text("")
+        Path(output, "logs").mkdir()
+
+    monkeypatch.setattr(sweeps, "run_notebook", run)
+    assert main(["run", "01_tiny.py", "-o", "runs/x"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "in runs/x:",
+        "  logs/",
+        "  results.json",
+        "medians over 35 neurons, on test stimuli:",
+        "  CC_norm      0.87, linear-nonlinear model 0.60, at best 1",
+        "  correlation  0.50, at best 0.75 with this noise (CC_max)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("run 01_tinny.py", "unknown notebook"),
+        ("run 01_tiny.py -p epoch 3", "unknown parameter of 01_tiny.py 'epoch': did you mean 'epochs'?"),
+        ("run 01_tiny.py -p epochs three", "cannot be the str 'three'"),
+        ("run 01_tiny.py -p layers [3,", "the value of layers is not YAML"),
+        ("run 01_tiny.py -f none.yaml", "cannot read the parameters in none.yaml: No such file"),
+        ("run 01_tiny.py -f list.yaml", "list.yaml must have lines of the form 'name: value', not a list"),
+        ("run 01_tiny.py -f binary.yaml", "cannot read the parameters in binary.yaml: it is not text"),
+        ("run 01_tiny.py -o list.yaml", "cannot write to the output folder"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(folder, capsys, words, complaint):
+    Path("list.yaml").write_text("- 1")
+    Path("binary.yaml").write_bytes(b"\xff\xfe\x00")
+    before = sorted(folder.rglob("*"))
+    assert main(words.split()) == 2
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert len(error.splitlines()) == 1
+    assert error.startswith("retina-nb: ")
+    assert complaint in error
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_an_interrupted_run_says_so(monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sweeps, "run_notebook", interrupt)
+    assert main(["run", "01_tiny.py"]) == 130
+    assert capsys.readouterr().err == "retina-nb: interrupted\n"
+
+
+@pytest.mark.parametrize("command", ["datasets", "presets"])
+def test_tables_have_a_line_for_each(command, capsys):
+    assert main([command]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name in getattr(rnb, command)().index:
+        assert any(line.startswith(name) for line in lines)
+
+
+def test_the_command_starts_without_the_libraries_that_take_seconds():
+    heavy = "{'torch', 'numpy', 'pandas', 'papermill', 'jupytext', 'lightning'}"
+    script = f"import sys, retina_nb.cli; print(sorted({heavy} & sys.modules.keys()))"
+    assert subprocess.check_output([sys.executable, "-c", script], text=True) == "[]\n"
