@@ -1,0 +1,29 @@
+"""What every core is: a module from stimulus to feature movie."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+
+class Core(nn.Module):
+    """Turns a stimulus into a feature movie that all readouts share.
+
+    Subclass it with a ``forward`` from (batch, channel, time, height, width) to
+    (batch, feature, time_out, height_out, width_out). Nothing else is needed.
+    """
+
+    def regularizer(self) -> Float[Tensor, ""]:
+        """Penalty added to the mean loss; none by default."""
+        return torch.zeros((), device=next(self.parameters()).device)
+
+
+@torch.no_grad()
+def feature_shape(core: nn.Module, stimulus_shape: tuple[int, int, int], time: int) -> tuple[int, int, int, int]:
+    """(feature, time_out, height, width) that a core makes of a stimulus of (channel, height, width) and `time` bins."""
+    training = core.training
+    core.eval()
+    channel, height, width = stimulus_shape
+    parameter = next(core.parameters())
+    features = core(torch.zeros(1, channel, time, height, width, device=parameter.device, dtype=parameter.dtype))
+    core.train(training)
+    return tuple(features.shape[1:])

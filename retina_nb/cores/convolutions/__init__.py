@@ -1,0 +1,31 @@
+"""Ways to compute a convolution whose kernels are products of space and time; all give the same numbers.
+
+To understand a core, `dense` is enough.
+"""
+
+from math import prod
+
+from jaxtyping import Float
+from torch import Tensor
+
+from retina_nb.cores.convolutions.dense import pairwise_separable_dense
+from retina_nb.cores.convolutions.toeplitz import pairwise_separable_toeplitz
+
+__all__ = ["pairwise_separable", "pairwise_separable_dense", "pairwise_separable_toeplitz"]
+
+
+def pairwise_separable(
+    x: Float[Tensor, "batch channel time height width"],
+    temporal: Float[Tensor, "feature channel lag"],
+    spatial: Float[Tensor, "feature channel kernel_height kernel_width"],
+    padding: tuple[int, int] = (0, 0),
+) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+    """Convolve by the plan that suits shapes and device; see `pairwise_separable_dense`."""
+    lag, kernel = temporal.shape[2], prod(spatial.shape[2:])
+    places = prod(side + 2 * pad - k + 1 for side, pad, k in zip(x.shape[3:], padding, spatial.shape[2:], strict=True))
+    # Products for each pair of channels and place; large matrix products run as fast as dense convolutions on a CPU,
+    # twice is the margin for copies.
+    dense, toeplitz = lag * kernel, prod(x.shape[3:]) + x.shape[2]
+    if x.device.type == "cpu" and places > 0 and 2 * toeplitz < dense:
+        return pairwise_separable_toeplitz(x, temporal, spatial, padding)
+    return pairwise_separable_dense(x, temporal, spatial, padding)
