@@ -1,0 +1,231 @@
+import errno
+import hashlib
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from retina_nb.errors import UserError
+from retina_nb.loaders import download
+from retina_nb.loaders.download import RemoteFile, find_or_download
+
+CONTENT = np.random.default_rng(0).bytes(3_000_001)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Server(ThreadingHTTPServer):
+    """Serves CONTENT, misbehaving as `script` says, request by request, and then as it should."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.content, self.script, self.starts = CONTENT, [], []
+
+    @property
+    def file(self):
+        return RemoteFile("cells.mat", f"http://127.0.0.1:{self.server_port}/cells.mat", len(CONTENT), SHA256)
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        server = self.server
+        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        server.starts.append(start)
+        fault = server.script.pop(0) if server.script else ""
+        if isinstance(fault, int):
+            self.send_error(fault)
+        elif start >= len(server.content):
+            self.send_error(416)
+        elif fault == "refuses to resume":
+            self._send(200, server.content, len(server.content))
+        else:
+            body = server.content[start:]
+            said = len(body) + 5 if fault == "lies about the size" else len(body)
+            sent = body[: len(body) // 2] if fault in ("breaks off", "breaks off, size unsaid") else body
+            self._send(206 if start else 200, sent, None if fault.endswith("unsaid") else said)
+
+    def _send(self, status, body, size):
+        self.send_response(status)
+        if size is not None:
+            self.send_header("Content-Length", str(size))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RETINA_NB_DATA", raising=False)
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def left_over(folder: Path) -> set[str]:
+    return {path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path))
+    assert download.cache_dir() == tmp_path
+    monkeypatch.delenv("RETINA_NB_CACHE")
+    assert download.cache_dir() == Path.home() / ".cache" / "retina_nb"
+
+
+def test_a_file_is_downloaded_once(server, tmp_path):
+    path = find_or_download(server.file, "salamander")
+    assert path == tmp_path / "cache" / "salamander" / "cells.mat"
+    assert path.read_bytes() == CONTENT
+    assert find_or_download(server.file, "salamander") == path
+    assert server.starts == [0]
+    assert left_over(tmp_path) == {"cells.mat"}
+
+
+def test_processes_that_want_the_same_file_at_once_download_it_once(server):
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: find_or_download(server.file, "salamander"), range(4)))
+    assert {path.read_bytes() == CONTENT for path in paths} == {True}
+    assert server.starts == [0]
+
+
+@pytest.mark.parametrize("subfolder", [".", "salamander"])
+@pytest.mark.parametrize("setting", ["data_dir", "RETINA_NB_DATA"])
+def test_a_file_that_the_user_has_is_not_downloaded(server, tmp_path, monkeypatch, setting, subfolder):
+    mine = tmp_path / "mine"
+    (mine / subfolder).mkdir(parents=True)
+    (mine / subfolder / "cells.mat").write_bytes(CONTENT)
+    if setting == "RETINA_NB_DATA":
+        monkeypatch.setenv(setting, str(mine))
+        path = find_or_download(server.file, "salamander")
+    else:
+        path = find_or_download(server.file, "salamander", mine)
+    assert path == mine / subfolder / "cells.mat"
+    assert server.starts == []
+
+
+def test_a_file_that_is_not_among_the_users_data_is_downloaded(server, tmp_path, monkeypatch):
+    monkeypatch.setenv("RETINA_NB_DATA", str(tmp_path))
+    assert find_or_download(server.file, "salamander").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["breaks off", "breaks off, size unsaid", 503])
+def test_a_broken_download_goes_on(server, fault):
+    server.script = [fault, fault]
+    assert find_or_download(server.file, "salamander").read_bytes() == CONTENT
+    expected = [0, 0, 0] if fault == 503 else [0, 1_500_000, 2_250_000]
+    np.testing.assert_allclose(server.starts, expected, atol=150_000)
+
+
+def test_a_later_call_goes_on_where_the_last_one_gave_up(server, tmp_path):
+    server.script = ["breaks off"] * download.ATTEMPTS
+    with pytest.raises(UserError, match="broke off; try again"):
+        find_or_download(server.file, "salamander")
+    assert left_over(tmp_path) == {"cells.mat.part"}
+    server.starts.clear()
+    assert find_or_download(server.file, "salamander").read_bytes() == CONTENT
+    assert server.starts[0] > 2_000_000
+
+
+@pytest.mark.parametrize("fault", ["refuses to resume", 416])
+def test_a_server_that_cannot_resume_sends_everything(server, fault):
+    server.script = ["breaks off", fault]
+    assert find_or_download(server.file, "salamander").read_bytes() == CONTENT
+
+
+def test_a_missing_file_is_asked_for_once(server, tmp_path):
+    server.script = [404]
+    with pytest.raises(UserError, match=r"cells\.mat: the server answered 404 Not Found"):
+        find_or_download(server.file, "salamander")
+    assert server.starts == [0]
+    assert left_over(tmp_path) == set()
+
+
+def test_a_server_that_stays_busy_is_left_alone(server):
+    server.script = [503] * 10
+    with pytest.raises(UserError, match="503 Service Unavailable; try again later"):
+        find_or_download(server.file, "salamander")
+    assert len(server.starts) == download.ATTEMPTS
+
+
+def test_no_connection(server):
+    gone = replace(server.file, url="http://127.0.0.1:9/cells.mat")
+    with pytest.raises(UserError, match="no connection to the server"):
+        find_or_download(gone, "salamander")
+
+
+@pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"!"])
+def test_a_server_with_a_file_of_another_size(server, tmp_path, content):
+    server.content = content
+    with pytest.raises(UserError, match="another file now"):
+        find_or_download(server.file, "salamander")
+    assert left_over(tmp_path) == set()
+
+
+def test_a_server_that_lies_about_the_size(server, tmp_path):
+    server.script = ["lies about the size"]
+    with pytest.raises(UserError, match="another file now, of 3,000,006 bytes"):
+        find_or_download(server.file, "salamander")
+    assert left_over(tmp_path) == set()
+
+
+def test_too_much_of_unsaid_size(server, tmp_path):
+    server.content, server.script = CONTENT + b"!", ["size unsaid"]
+    with pytest.raises(UserError, match="3,000,002 bytes instead of 3,000,001"):
+        find_or_download(server.file, "salamander")
+    assert left_over(tmp_path) == set()
+
+
+def test_a_corrupted_download_is_thrown_away(server, tmp_path):
+    server.content = b"?" + CONTENT[1:]
+    with pytest.raises(UserError, match="SHA-256"):
+        find_or_download(server.file, "salamander")
+    assert left_over(tmp_path) == set()
+
+
+@pytest.mark.parametrize(("content", "problem"), [(CONTENT[:100], "100 bytes"), (b"?" + CONTENT[1:], "SHA-256")])
+@pytest.mark.parametrize("place", ["data_dir", "cache"])
+def test_a_damaged_file_is_named(server, tmp_path, place, content, problem):
+    path = tmp_path / place / "salamander" / "cells.mat"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{path} has .*{problem}"):
+        find_or_download(server.file, "salamander", tmp_path / place if place == "data_dir" else None)
+    assert path.read_bytes() == content
+
+
+def test_a_data_dir_without_the_file(server, tmp_path):
+    with pytest.raises(UserError, match=r"has no file cells\.mat"):
+        find_or_download(server.file, "salamander", tmp_path)
+    assert server.starts == []
+
+
+@pytest.mark.parametrize("setting", ["data_dir", "RETINA_NB_DATA"])
+def test_a_folder_that_does_not_exist(server, tmp_path, monkeypatch, setting):
+    monkeypatch.setenv("RETINA_NB_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match=f"no folder .*nowhere, which {setting} names"):
+        find_or_download(server.file, "salamander", tmp_path / "nowhere" if setting == "data_dir" else None)
+
+
+def test_a_cache_that_cannot_be_written(server, tmp_path):
+    (tmp_path / "cache").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"cannot write .* RETINA_NB_CACHE"):
+        find_or_download(server.file, "salamander")
+
+
+def test_a_full_disk(server, monkeypatch):
+    def no_space(*args):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download.os, "replace", no_space)
+    with pytest.raises(UserError, match="No space left on device"):
+        find_or_download(server.file, "salamander")
