@@ -215,8 +215,9 @@ class Recording:
             raise UserError(
                 f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, the movie has {len(self.movie)} frames"
             )
-        if strange := {*self.split} - {*SPLITS, UNUSED}:
-            raise UserError(f"{where}: split has the label {sorted(strange)[0]!r}, allowed are {', '.join(SPLITS)} and ''")
+        if (strange := ~np.isin(self.split, (*SPLITS, UNUSED))).any():
+            label = str(self.split[strange.argmax()])
+            raise UserError(f"{where}: split has the label {label!r}, allowed are {', '.join(SPLITS)} and ''")
         for name, bins in {**self.repeats, "onsets": self.onsets}.items():
             if bins.min() < 0 or bins.max() >= len(self):
                 raise UserError(f"{where}: {name} has bin {bins.max()}, the recording has {len(self)} bins")
