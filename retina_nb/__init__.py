@@ -12,11 +12,14 @@ _HOME = {
     "UserError": "errors",
     "build_twin": "models",
     "datasets": "loaders",
-    "evaluate": "training",
+    "evaluate": "evaluation",
     "fit": "training",
     "load_recordings": "loaders",
+    "load_truth": "loaders.simulated",
     "load_twin": "models",
+    "predict": "evaluation",
     "presets": "models",
+    "write_results": "results",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -16,7 +16,7 @@ def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
         name: the name that was given.
         known: the names that exist.
     """
-    known = sorted(known)
+    known = sorted(str(one) for one in known)
     close = get_close_matches(str(name), known, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return UserError(f"unknown {what} {name!r}: {hint}known are {', '.join(known) or 'none'}")

@@ -134,7 +134,7 @@ def fit(
             return SharedBatches(
                 recordings,
                 split=split,
-                lag=model_lag(twin),
+                lag=twin.lag,
                 chunk_size=chunk_size,
                 batch_size=batch_size,
                 seed=seed if shuffled else None,
@@ -155,18 +155,6 @@ def fit(
     return Fit(
         pd.DataFrame(history.rows), int(best["epoch"]), time.perf_counter() - started, device.type, folder and home
     )
-
-
-def model_lag(model: Any) -> int:
-    """Bins of history that a twin, baseline or truth needs before its first output."""
-    core = getattr(model, "core", model)
-    if not hasattr(core, "lag"):
-        # A core made by hand need not say its lag: time lost in a long stimulus tells it.
-        time = 200
-        channel, height, width = model.stimulus_shape
-        with torch.no_grad():
-            core.lag = time - core(torch.zeros(1, channel, time, height, width)).shape[2]
-    return core.lag
 
 
 class _Training(L.LightningModule):

@@ -6,8 +6,12 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from retina_nb.cores import feature_shape
 from retina_nb.errors import UserError
 from retina_nb.readouts import Readout, SessionReadouts
+
+# Long enough for the history of any core, to see how much of it is lost.
+_PROBE_BINS = 200
 
 
 class CoreReadout(nn.Module):
@@ -41,6 +45,15 @@ class CoreReadout(nn.Module):
     def sessions(self) -> list[str]:
         """Names of the sessions, sorted; none if there is a single readout without a name."""
         return self.readout.sessions if isinstance(self.readout, SessionReadouts) else []
+
+    @property
+    def lag(self) -> int:
+        """Bins of history needed before the first output; measured once if the core does not say."""
+        if not hasattr(self.core, "lag"):
+            if self.stimulus_shape is None:
+                raise UserError("the core does not say its lag: set core.lag to the bins that it loses")
+            self.core.lag = _PROBE_BINS - feature_shape(self.core, self.stimulus_shape, _PROBE_BINS)[1]
+        return self.core.lag
 
     def forward(
         self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
@@ -82,6 +95,5 @@ class CoreReadout(nn.Module):
             raise UserError(
                 f"the twin takes stimuli of (channel, height, width) {self.stimulus_shape}, this one has {found}"
             )
-        lag = getattr(self.core, "lag", 0)
-        if stimulus.shape[2] <= lag:
-            raise UserError(f"the twin needs more than {lag} bins of stimulus, this one has {stimulus.shape[2]}")
+        if stimulus.shape[2] <= self.lag:
+            raise UserError(f"the twin needs more than {self.lag} bins of stimulus, this one has {stimulus.shape[2]}")

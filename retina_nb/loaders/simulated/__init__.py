@@ -3,7 +3,9 @@
 import hashlib
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
@@ -18,6 +20,7 @@ from retina_nb.loaders.simulated.cells import place_cells
 from retina_nb.loaders.simulated.movies import CLIP_FRAMES
 from retina_nb.loaders.simulated.truth import Truth
 from retina_nb.recording import Movie, Recording
+from retina_nb.stimuli import natural, noise, parametric
 
 CARD = DatasetCard(
     summary="mouse-like ganglion cells of twelve types with known receptive fields, delays and noise",
@@ -159,14 +162,17 @@ def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
     return made | {f"truth/{name}": value.numpy() for name, value in model.state_dict().items()}
 
 
-def _cached(settings: dict, make) -> dict[str, np.ndarray]:  # noqa: ANN001
-    source = "".join(Path(module.__file__).read_text() for module in (cells, movies, truth))
+def _cached(settings: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    source = "".join(Path(module.__file__).read_text() for module in (cells, movies, truth, natural, noise, parametric))
     key = hashlib.sha256((json.dumps(settings, sort_keys=True) + source).encode()).hexdigest()[:16]
     path = cache_dir() / "simulated" / f"{key}.npz"
-    if not path.exists():
-        made = make()
-        with replace_file(path) as temporary:
-            np.savez(temporary, **made)
-        return made
-    with np.load(path) as stored:
-        return dict(stored)
+    if path.exists():
+        try:
+            with path.open("rb") as file, np.load(file) as stored:
+                return dict(stored)
+        except (OSError, ValueError, BadZipFile):
+            pass  # damaged: it is made anew
+    made = make()
+    with replace_file(path) as temporary:
+        np.savez(temporary, **made)
+    return made

@@ -259,13 +259,16 @@ def _gaussian(size: tuple[int, int], place: tuple[float, float], sigma: float) -
 
 
 def _temporal_filter(kind: CellType, rate: float) -> Tensor:
-    """(bin,) biphasic filter whose main lobe peaks at the latency; the last bin is the present."""
-    age = torch.arange(FILTER_BINS - 1, -1, -1) / rate
+    """(bin,) biphasic filter that peaks at the latency; the last bin is the present."""
 
-    def lobe(peak: float) -> Tensor:
-        return (age / peak) ** 5 * torch.exp(5 * (1 - age / peak))
+    def course(age: Tensor) -> Tensor:
+        main, second = ((age / peak) ** 5 * torch.exp(5 * (1 - age / peak)) for peak in (1, 2))
+        return main - 0.6 * kind.transience * second
 
-    return lobe(kind.latency) - kind.transience * 0.6 * lobe(2 * kind.latency)
+    # The second lobe moves the peak of their sum forward.
+    fine = torch.linspace(0, 2, 2001)
+    peak = fine[course(fine).argmax()]
+    return course(torch.arange(FILTER_BINS - 1, -1, -1) / rate / kind.latency * peak)
 
 
 def _normal(z: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,106 @@
+"""Score a model against what the cells did, against the noise ceiling, and beside a linear-nonlinear baseline."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+
+from retina_nb.errors import UserError
+from retina_nb.metrics import bootstrap_interval, score_card
+from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
+from retina_nb.recording import Recording
+
+BASELINE = "linear_nonlinear"
+# Bins predicted at once, which bounds the memory for long stimuli.
+_BLOCK = 1500
+
+
+def predict(
+    model: Any, stimulus: Float[np.ndarray, "channel time height width"], session: str | None = None
+) -> Float[np.ndarray, "time_out neuron"]:
+    """What a model makes of one stimulus, without gradients; ``time_out = time - model.lag``.
+
+    Args:
+        model: a twin, a baseline or a truth.
+        stimulus: in the recording's normalised units.
+        session: whose neurons; all sessions' in sorted order if None.
+
+    Raises:
+        UserError: if the stimulus does not fit the model or is not longer than its lag.
+    """
+    lag, time = model.lag, stimulus.shape[1]
+    if time <= lag:
+        raise UserError(f"the model needs more than {lag} bins of stimulus, this one has {time}")
+    parameter = next(iter(model.parameters()), next(iter(model.buffers()), torch.zeros(0)))
+    blocks = []
+    with torch.no_grad():
+        for start in range(lag, time, _BLOCK):
+            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK]))
+            blocks.append(model(part.to(parameter.device), session)[0].float().cpu().numpy())
+    return np.concatenate(blocks)
+
+
+def evaluate(
+    model: Any,
+    recordings: Mapping[str, Recording],
+    *,
+    stimulus: str = "test",
+    baseline: Any = BASELINE,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Scores of every neuron on the test stimulus, a row for each.
+
+    Bins without full history are left out. Columns: ``session``, ``neuron``, what the recording knows of its neurons,
+    the scores of `retina_nb.metrics.score_card`, the confidence intervals ``correlation_low``, ``correlation_high``,
+    ``cc_norm_low``, ``cc_norm_high`` by bootstrap over blocks of time, and the same scores of the baseline with the
+    prefix ``linear_nonlinear_``.
+
+    Args:
+        model: a twin, a baseline or a truth: anything that is called as ``model(stimulus, session)`` and has a ``lag``.
+        recordings: the sessions to score.
+        stimulus: the name of the test stimulus.
+        baseline: a fitted baseline; by default one is fitted to the training bins, which takes seconds; None for none.
+        level: of the confidence intervals.
+        seed: of the bootstrap.
+
+    Raises:
+        UserError: if a session is unknown to the model, or has no such test stimulus.
+    """
+    if isinstance(baseline, str):
+        baseline = fit_linear_nonlinear(recordings)
+    return pd.concat(
+        [_evaluate_session(model, recording, stimulus, baseline, level, seed) for recording in recordings.values()],
+        ignore_index=True,
+    )
+
+
+def _evaluate_session(
+    model: Any, recording: Recording, stimulus: str, baseline: Any, level: float, seed: int
+) -> pd.DataFrame:
+    shown = recording.stimulus(stimulus)
+    trials = recording.trials(stimulus) if stimulus in recording.repeats else recording.response(stimulus)[None]
+    prediction = predict(model, shown, recording.session)
+    if prediction.shape[1] != recording.n_neurons:
+        raise UserError(
+            f"session {recording.session} has {recording.n_neurons} neurons, the model predicts {prediction.shape[1]}"
+        )
+    reference = None if baseline is None else predict(baseline, shown, recording.session)
+    # The same bins for both.
+    bins = len(prediction) if reference is None else min(len(prediction), len(reference))
+    trials, prediction = trials[:, -bins:], prediction[-bins:]
+    scores = {
+        "session": np.full(recording.n_neurons, recording.session),
+        "neuron": np.arange(recording.n_neurons),
+        **recording.neurons,
+        **score_card(trials, prediction),
+    }
+    for metric in ("correlation", "cc_norm"):
+        low, high = bootstrap_interval(trials, prediction, metric, level=level, seed=seed)
+        scores |= {f"{metric}_low": low, f"{metric}_high": high}
+    if reference is not None:
+        scores |= {f"{BASELINE}_{name}": values for name, values in score_card(trials, reference[-bins:]).items()}
+    return pd.DataFrame(scores)

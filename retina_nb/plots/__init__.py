@@ -1,0 +1,14 @@
+"""Figures. They draw what they are given and compute nothing that a notebook would want to keep."""
+
+from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
+from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
+
+__all__ = [
+    "Prediction",
+    "show_learning_curve",
+    "show_positions",
+    "show_predictions",
+    "show_responses",
+    "show_scores",
+    "show_stimulus",
+]

@@ -1,0 +1,170 @@
+import numpy as np
+import pytest
+import torch
+from scipy.stats import pearsonr
+
+import retina_nb as rnb
+from retina_nb.loaders.simulated import load, load_truth
+from retina_nb.metrics import explainable_variance_ratio
+
+SMALL = {"sessions": 2, "orders": 1, "cells_per_session": 12, "clips": 6, "test_clips": 2, "repeats": 3}
+
+
+@pytest.fixture(scope="module")
+def default():
+    return rnb.load_recordings("simulated"), rnb.load_truth()
+
+
+def test_the_default_is_as_noisy_as_real_recordings(default):
+    ratios = np.concatenate([explainable_variance_ratio(recording.trials()) for recording in default[0].values()])
+    assert 0.25 <= np.median(ratios) <= 0.6
+    assert all(recording.trials().shape[0] == 10 for recording in default[0].values())
+
+
+def test_at_least_half_of_the_default_cells_are_nonlinear(default):
+    assert default[1].neurons()["nonlinear"].mean() >= 0.5
+    assert default[1].neurons()["type"].nunique() == 12
+
+
+def test_sessions_share_one_movie_in_different_orders(default):
+    one, two, three, _ = default[0].values()
+    assert one.movie is two.movie is three.movie
+    np.testing.assert_array_equal(one.frames, three.frames)
+    assert (one.frames != two.frames).any()
+    np.testing.assert_array_equal(np.sort(one.frames), np.sort(two.frames))
+
+
+def test_no_frame_is_in_two_splits(default):
+    for recording in default[0].values():
+        shown = [set(recording.frames[recording.split == label]) for label in ("train", "validation", "test")]
+        assert not shown[0] & shown[1]
+        assert not (shown[0] | shown[1]) & shown[2]
+
+
+def test_trials_scatter_around_the_truth_as_it_says(default):
+    recordings, truth = default
+    recording = recordings["simulated_1"]
+    expected = truth(torch.from_numpy(recording.stimulus("test"))[None], recording.session)[0]
+    trials = torch.from_numpy(recording.trials()[:, truth.lag :])
+    z = (trials.mean(dim=0) - expected) / (truth.noise_variance(expected, recording.session) / 10 + 1e-3).sqrt()
+    assert z.mean().abs() < 0.05
+    assert 0.8 < z.std() < 1.2
+    found = [pearsonr(a, b)[0] for a, b in zip(expected.T, trials.mean(dim=0).T, strict=True)]
+    np.testing.assert_allclose(found, truth.cc_max(expected, recording.session, 10), atol=0.08)
+
+
+def test_a_seed_fixes_everything_and_another_changes_it():
+    one, two, other = load(**SMALL), load(**SMALL), load(**SMALL, seed=1)
+    for session in one:
+        np.testing.assert_array_equal(one[session].responses, two[session].responses)
+        np.testing.assert_array_equal(one[session].movie.frames, two[session].movie.frames)
+        assert (one[session].responses.shape != other[session].responses.shape) or (
+            one[session].responses != other[session].responses
+        ).any()
+
+
+def test_the_cache_gives_what_was_simulated(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path))
+    fresh = load(**SMALL)
+    (stored,) = tmp_path.rglob("*.npz")
+    before = stored.stat().st_mtime_ns
+    cached = load(**SMALL)
+    assert stored.stat().st_mtime_ns == before
+    for session in fresh:
+        np.testing.assert_array_equal(fresh[session].responses, cached[session].responses)
+
+
+def test_a_damaged_cache_is_simulated_anew(monkeypatch, tmp_path):
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path))
+    fresh = load(**SMALL)
+    (stored,) = tmp_path.rglob("*.npz")
+    stored.write_bytes(stored.read_bytes()[:1000])
+    again = load(**SMALL)
+    np.testing.assert_array_equal(fresh["simulated_1"].responses, again["simulated_1"].responses)
+
+
+def test_truth_is_causal_and_has_the_lag_it_declares():
+    truth = load_truth(**SMALL)
+    stimulus = torch.randn(1, 2, truth.lag + 20, 18, 16)
+    before = truth(stimulus)
+    assert before.shape == (1, 20, 24)
+    changed = stimulus.clone()
+    changed[:, :, truth.lag + 10 :] = 5
+    after = truth(changed)
+    torch.testing.assert_close(after[:, :10], before[:, :10])
+    assert (after[:, 10:] != before[:, 10:]).any()
+
+
+def test_latency_is_the_planted_one():
+    truth = load_truth(**SMALL)
+    field = truth.receptive_field()
+    cells = truth.neurons()
+    peak = field.abs().amax(dim=(1, 3, 4)).argmax(dim=1)
+    latency = (field.shape[2] - 1 - peak) / truth.rate
+    np.testing.assert_allclose(latency, cells["latency"], atol=0.5 / truth.rate)
+
+
+def test_receptive_field_peaks_at_the_planted_centre_with_the_planted_polarity():
+    truth = load_truth(**SMALL)
+    cells = truth.neurons()
+    peak = truth.receptive_field().abs().amax(dim=(1, 2))
+    y, x = np.unravel_index(peak.flatten(1).argmax(dim=1).numpy(), peak.shape[1:])
+    assert np.median(np.hypot(y - cells["y"], x - cells["x"])) < 0.7
+    field = truth.receptive_field().sum(dim=(3, 4))[:, 0]
+    signs = torch.gather(field, 1, field.abs().argmax(dim=1, keepdim=True))[:, 0].sign()
+    one_sided = cells["polarity"].to_numpy() != 0
+    np.testing.assert_array_equal(signs[one_sided], cells["polarity"][one_sided])
+
+
+def test_direction_selective_cells_prefer_the_planted_direction():
+    from retina_nb.stimuli import moving_bar
+
+    truth = load_truth()
+    cells = truth.neurons()
+    responses = []
+    directions = np.arange(0, 360, 45)
+    for direction in directions:
+        bar = moving_bar(120, (18, 16), direction=float(direction), speed=0.6, length=5, contrast=1.5, colour=(1, 1))
+        rest = np.zeros((2, truth.lag, 18, 16), np.float32)
+        responses.append(truth(torch.from_numpy(np.concatenate([rest, bar], axis=1))[None])[0].sum(dim=0))
+    vector = (torch.stack(responses).T.numpy() @ np.exp(1j * np.deg2rad(directions)))
+    selective = cells["direction"].notna().to_numpy()
+    error = np.angle(vector[selective] / np.exp(1j * np.deg2rad(cells["direction"][selective].to_numpy())), deg=True)
+    assert np.abs(error).max() < 20
+    index = np.abs(vector) / torch.stack(responses).sum(dim=0).numpy()
+    assert np.median(index[selective]) > 2 * np.median(index[~selective])
+
+
+def test_gaussian_noise_has_the_mean_and_variance_the_truth_says():
+    truth = load_truth(**SMALL, noise="gaussian")
+    recording = load(**SMALL, noise="gaussian")["simulated_1"]
+    expected = truth(torch.from_numpy(recording.stimulus("test"))[None], recording.session)[0]
+    noise = torch.Generator().manual_seed(0)
+    trials = torch.stack([truth.respond(expected, recording.session, noise) for _ in range(400)])
+    torch.testing.assert_close(trials.mean(dim=0).mean(dim=0), expected.mean(dim=0), rtol=0.03, atol=0.003)
+    variance = truth.noise_variance(expected, recording.session).mean(dim=0)
+    torch.testing.assert_close(trials.var(dim=0).mean(dim=0), variance, rtol=0.1, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"clips": 3}, "clips must be at least 6"),
+        ({"repeats": 0}, "repeats must be at least 1"),
+        ({"size": (5, 16)}, "at least 8 x 8"),
+        ({"noise": "pink"}, "known are gaussian, poisson"),
+        ({"clipps": 30}, "did you mean 'clips'"),
+    ],
+)
+def test_bad_settings_are_refused_in_a_sentence(settings, message):
+    with pytest.raises(rnb.UserError, match=message):
+        rnb.load_recordings("simulated", **settings)
+
+
+def test_truth_refuses_stimuli_that_do_not_fit():
+    truth = load_truth(**SMALL)
+    for shape in ((1, 1, 40, 18, 16), (1, 2, 20, 18, 16), (1, 2, 40, 16, 18)):
+        with pytest.raises(rnb.UserError, match=r"\(batch, 2, time > 28, 18, 16\)"):
+            truth(torch.zeros(shape))
+    with pytest.raises(rnb.UserError, match="known are simulated_1, simulated_2"):
+        truth(torch.zeros(1, 2, 40, 18, 16), "simulated_9")
