@@ -1,0 +1,42 @@
+"""Movies of two grey levels, kept as one bit a pixel."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+
+
+class PackedFrames:
+    """A (1, frame, height, width) movie of -1 and 1 that is unpacked, as int8, where it is looked at.
+
+    It is indexed as an array is: the frame by a number, a slice or an array of any shape, the other axes by
+    whatever else they admit.
+
+    Args:
+        bits: pixels of each frame, row by row, in the order of `numpy.packbits`; 1 stands for 1, 0 for -1.
+        height, width: size of a frame in pixels.
+    """
+
+    dtype = np.dtype(np.int8)
+
+    def __init__(self, bits: UInt8[np.ndarray, "frame byte"], height: int, width: int) -> None:
+        self.bits = bits
+        self.shape = (1, len(bits), height, width)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        _, _, height, width = self.shape
+        channel, frame, row, column = _for_each_axis(index)
+        pixels = np.unpackbits(self.bits[frame], axis=-1, count=height * width).view(np.int8)
+        pixels = (2 * pixels - 1).reshape(*pixels.shape[:-1], height, width)
+        return pixels[None][channel][..., row, column]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def _for_each_axis(index: Any) -> tuple[Any, ...]:
+    """The index of each of the four axes, the whole axis where nothing is asked for."""
+    parts = index if isinstance(index, tuple) else (index,)
+    gap = next((at for at, part in enumerate(parts) if part is ...), None)
+    before, after = (parts, ()) if gap is None else (parts[:gap], parts[gap + 1 :])
+    return (*before, *[slice(None)] * (4 - len(before) - len(after)), *after)
