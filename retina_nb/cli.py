@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -112,7 +111,7 @@ def _from_yaml(text: str, what: str) -> Any:
 
 def _print_run(folder: Path) -> None:
     """Tell what a run left in its folder and, if it saved scores, how good they are against their ceiling."""
-    print(f"in {os.path.relpath(folder)}:")
+    print(f"in {folder}:")
     for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
         print(f"  {path.name}{'/' if path.is_dir() else ''}")
     results = folder / "results.json"
@@ -122,22 +121,26 @@ def _print_run(folder: Path) -> None:
 
 def _score_lines(results: Mapping[str, Any]) -> list[str]:
     match results:
-        case {
-            "neurons": neurons,
-            "cc_norm": {"twin": twin, "linear_nonlinear": baseline},
-            "correlation": {"twin": correlation},
-            "cc_max": ceiling,
-        }:
+        case {"neurons": neurons, "cc_norm": dict(cc_norm), "correlation": dict(correlation), "cc_max": cc_max}:
             return [
                 f"medians over {neurons} neurons, on test stimuli:",
-                f"  CC_norm      {twin:.2f}, linear-nonlinear model {baseline:.2f}, at best 1",
-                f"  correlation  {correlation:.2f}, at best {ceiling:.2f} with this noise (CC_max)",
+                _score_line("CC_norm", cc_norm, 1.0),
+                _score_line("correlation", correlation, cc_max),
             ]
     return []
 
 
+def _score_line(name: str, scores: Mapping[str, float | None], ceiling: float) -> str:
+    """The score of every model that was scored, and the best that noise allows."""
+    models = [f"{model.replace('_', '-')} {score:.2f}" for model, score in scores.items() if score is not None]
+    return f"  {name:<12} {', '.join(models)}, at best {ceiling:.2f}"
+
+
 def _print_table(table: Any) -> int:
-    print(table.to_string(justify="left", max_colwidth=None))
+    """Print a table that is too wide for a terminal: for each row its name, its summary and the rest."""
+    for name, row in table.iterrows():
+        print(f"{name}: {row.pop('summary')}")
+        print("  " + "; ".join(f"{column} {value}" for column, value in row.items()))
     return 0
 
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+import pandas as pd
+
 from retina_nb.errors import unknown
 from retina_nb.recording import Recording
 
@@ -44,9 +46,10 @@ def load_recordings(name: str, **settings: Any) -> dict[str, Recording]:
     return load(**settings)
 
 
-def datasets() -> dict[str, DatasetCard]:
-    """Every dataset there is by its name, with its card."""
-    return {name: import_module(f"retina_nb.loaders.{name}").CARD for name in _DATASETS}
+def datasets() -> pd.DataFrame:
+    """Every dataset, a row each, with what its `DatasetCard` says."""
+    cards = [import_module(f"retina_nb.loaders.{name}").CARD for name in _DATASETS]
+    return pd.DataFrame(cards, index=pd.Index(_DATASETS, name="dataset"))
 
 
 def _load_function(name: str) -> Callable[..., dict[str, Recording]]:
