@@ -21,7 +21,9 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; choose a folder that can be written") from None
+        raise UserError(
+            f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
+        ) from None
     os.close(handle)
     temporary = Path(name)
     try:

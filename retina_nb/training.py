@@ -14,7 +14,7 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
@@ -62,6 +62,7 @@ def fit(
     chunk_size: int = 100,
     patience: int = 3,
     clip_norm: float = 1.0,
+    averaging: float = 0.9,
     seed: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -85,6 +86,8 @@ def fit(
         chunk_size: bins of output in a chunk.
         patience: epochs without progress before the learning rate falls.
         clip_norm: largest norm of the gradient.
+        averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
+            Juditsky 1992); 0 for none.
         seed: fixes the order of batches and dropout.
         folder: where to keep checkpoints and logs; needed to resume.
         resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none.
@@ -100,15 +103,16 @@ def fit(
     _check_sessions(twin, recordings)
     if resume and folder is None:
         raise UserError("fit(resume=True) needs the folder of the training to go on with")
+    if max_epochs < 1:
+        raise UserError(f"fit needs at least one epoch, not max_epochs={max_epochs}")
     for name in loggers:
         if name not in _LOGGERS:
             raise unknown("logger", name, _LOGGERS)
     with tempfile.TemporaryDirectory() as scratch, _quiet():
         home = Path(scratch) if folder is None else _writable(Path(folder))
-        checkpoint = ModelCheckpoint(
-            home, "best", monitor=MONITOR, mode="max", save_last=True, save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
+        always = {"dirpath": home, "save_on_train_epoch_end": True, "enable_version_counter": False}
+        best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", **always)
+        last = ModelCheckpoint(filename="last", **always)
         stopping = _Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4)
         history = _History(max_epochs)
         bar = sys.stderr.isatty()
@@ -118,7 +122,14 @@ def fit(
             devices=devices,
             precision=precision,  # type: ignore[arg-type]
             gradient_clip_val=clip_norm,
-            callbacks=[stopping, history, checkpoint, *([TQDMProgressBar()] if bar else [])],
+            callbacks=[
+                *([EMAWeightAveraging(decay=averaging)] if averaging else []),
+                stopping,
+                history,
+                best,
+                last,
+                *([TQDMProgressBar()] if bar else []),
+            ],
             logger=[_logger(name, home) for name in loggers],
             plugins=[_WholeFiles()],
             enable_progress_bar=bar,
@@ -142,18 +153,23 @@ def fit(
             )
 
         module = _Training(twin, learning_rate, weight_decay, patience, seed, compile)
-        last = home / "last.ckpt"
-        train = _Epochs(batches("train"), trainer)
+        newest = home / "last.ckpt"
         trainer.fit(
-            module, train, batches("validation"), ckpt_path=last if resume and last.exists() else None, weights_only=True
+            module,
+            _Epochs(batches("train"), trainer),
+            batches("validation"),
+            ckpt_path=newest if resume and newest.exists() else None,
+            weights_only=True,
         )
-        if not checkpoint.best_model_path:
-            raise UserError("training never validated: use at least one epoch")
-        best = torch.load(checkpoint.best_model_path, map_location="cpu", weights_only=True)
-        twin.load_state_dict({name.removeprefix("twin."): value for name, value in best["state_dict"].items()})
+        kept = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True)
+        twin.load_state_dict({name.removeprefix("twin."): value for name, value in kept["state_dict"].items()})
         twin.to("cpu").eval()
     return Fit(
-        pd.DataFrame(history.rows), int(best["epoch"]), time.perf_counter() - started, device.type, folder and home
+        pd.DataFrame(history.rows),
+        int(kept["epoch"]),
+        time.perf_counter() - started,
+        device.type,
+        None if folder is None else home,
     )
 
 
@@ -247,8 +263,9 @@ class _Epochs:
         return len(self.batches)
 
     def __iter__(self) -> Iterator[Batch]:
+        # Read when the first batch is asked for: a resumed trainer does not know its epoch before.
         self.batches.epoch = self.trainer.current_epoch
-        return iter(self.batches)
+        yield from self.batches
 
 
 class _Stopping(EarlyStopping):
@@ -301,7 +318,12 @@ class _quiet(warnings.catch_warnings):
         self._log = logging.getLogger("lightning.pytorch")
         self._level = self._log.level
         self._log.setLevel(logging.ERROR)
-        for message in ("does not have many workers", "Checkpoint directory", "is not supported", "LeafSpec"):
+        for message in (
+            "does not have many workers",
+            "Checkpoint directory",
+            "smaller than the logging interval",
+            "LeafSpec",
+        ):
             warnings.filterwarnings("ignore", f".*{message}.*")
 
     def __exit__(self, *exception: Any) -> None:
@@ -326,4 +348,6 @@ def _check_sessions(twin: CoreReadout, recordings: Mapping[str, Recording]) -> N
         if twin.sessions and session not in twin.sessions:
             raise unknown("session of the twin", session, twin.sessions)
         if session in known and known[session] != recording.n_neurons:
-            raise UserError(f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}")
+            raise UserError(
+                f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}"
+            )

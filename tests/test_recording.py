@@ -6,7 +6,12 @@ from retina_nb import Movie, Recording, UserError
 
 
 def arrays(time=40, neurons=3):
-    return {"session": "s", "movie": Movie(np.zeros((2, time, 5, 7), np.float32)), "responses": np.ones((time, neurons)), "rate": 30.0}
+    return {
+        "session": "s",
+        "movie": Movie(np.zeros((2, time, 5, 7), np.float32)),
+        "responses": np.ones((time, neurons)),
+        "rate": 30.0,
+    }
 
 
 def test_a_recording_takes_five_lines():

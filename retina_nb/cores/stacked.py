@@ -61,9 +61,7 @@ class StackedCore(Core):
             conv = PairwiseSeparableConv(
                 in_channels, channels, temporal_kernel_size=time, spatial_kernel_size=space, padding=(pad, pad)
             )
-            self.layers.append(
-                nn.Sequential(conv, nn.BatchNorm3d(channels), nn.ELU(), nn.Dropout3d(dropout))
-            )
+            self.layers.append(nn.Sequential(conv, nn.BatchNorm3d(channels), nn.ELU(), nn.Dropout3d(dropout)))
             in_channels = channels
 
     def forward(

@@ -44,18 +44,25 @@ def load_twin(path: str | Path, device: str | torch.device = "cpu", **parts: Any
     from retina_nb.models.presets import assemble
 
     weights, card = _read(Path(path))
+    shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
     if parts:
-        twin = CoreReadout(**parts, stimulus_shape=card["stimulus_shape"], about=card["about"])
+        twin = CoreReadout(**parts, stimulus_shape=shape, about=card["about"])
     elif card["config"] is None:
-        raise UserError(f"{path}: this twin was made of parts by hand, give them as load_twin(path, core=..., readout=...)")
+        raise UserError(
+            f"{path}: this twin was made of parts by hand, give them as load_twin(path, core=..., readout=...)"
+        )
     else:
-        twin = assemble(card["config"], card["stimulus_shape"], card["about"])
+        twin = assemble(card["config"], shape, card["about"])
     expected = twin.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
-        raise UserError(f"{path}: {name} is {'missing' if name in expected else 'of another model'}; give the parts it has")
+        raise UserError(
+            f"{path}: {name} is {'missing' if name in expected else 'of another model'}; give the parts it has"
+        )
     for name, value in expected.items():
         if value.shape != weights[name].shape:
-            raise UserError(f"{path}: {name} has shape {tuple(weights[name].shape)}, the model needs {tuple(value.shape)}")
+            raise UserError(
+                f"{path}: {name} has shape {tuple(weights[name].shape)}, the model needs {tuple(value.shape)}"
+            )
     twin.load_state_dict(weights)
     return twin.to(device).eval()
 

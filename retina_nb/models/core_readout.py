@@ -37,7 +37,7 @@ class CoreReadout(nn.Module):
         super().__init__()
         self.core = core
         self.readout = readout
-        self.stimulus_shape = None if stimulus_shape is None else tuple(stimulus_shape)
+        self.stimulus_shape = stimulus_shape
         self.config = config
         self.about = about or {}
 
@@ -56,8 +56,8 @@ class CoreReadout(nn.Module):
         return self.core.lag
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
-    ) -> Float[Tensor, "batch time_out neuron"]:
+        self, stimulus: Float[Tensor, "*batch channel time height width"], session: str | None = None
+    ) -> Float[Tensor, "*batch time_out neuron"]:
         """Rates of a session's neurons; of all sessions' in sorted order if None. ``time_out = time - lag``.
 
         Raises:

@@ -28,7 +28,9 @@ def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[n
     response = torch.from_numpy(response - response.mean(axis=0))
     stimulus = torch.from_numpy(recording.stimulus_at(train))
     smooth = _smooth_in_time(stimulus)
-    maps = np.stack([_correlation_map(response, course) for course in (smooth, smooth.diff(n=1, dim=1, prepend=smooth[:, :1]) ** 2)])
+    maps = np.stack(
+        [_correlation_map(response, course) for course in (smooth, smooth.diff(n=1, dim=1, prepend=smooth[:, :1]) ** 2)]
+    )
     flat = maps.reshape(2, recording.n_neurons, -1)
     contrast = flat.max(axis=-1) / (np.median(flat, axis=-1) + 1e-12)
     best = flat[contrast.argmax(axis=0), np.arange(recording.n_neurons)]

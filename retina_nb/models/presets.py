@@ -1,7 +1,7 @@
-"""Twins by name: architectures as YAML files of `retina_nb.presets`, changed by overrides."""
+"""Twins by name: architectures as YAML files in ``presets/``, changed by overrides."""
 
 from collections.abc import Mapping, Sequence
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.readouts import GaussianMaskReadout, Readout, SessionReadouts
 from retina_nb.recording import Recording
 
+_FOLDER = Path(__file__).parents[1] / "presets"
 _CORES = {"stacked": StackedCore}
 _READOUTS = {"gaussian_mask": GaussianMaskReadout}
 
@@ -47,13 +48,13 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     Raises:
         UserError: if there is no such preset, or an override matches nothing in it.
     """
-    from hydra import compose, initialize_config_module
+    from hydra import compose, initialize_config_dir
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
     if name not in _preset_names():
         raise unknown("preset", name, _preset_names())
-    with initialize_config_module("retina_nb.presets", version_base="1.3"):
+    with initialize_config_dir(str(_FOLDER), version_base="1.3"):
         try:
             config = compose(name, overrides=list(overrides))
         except HydraException as error:
@@ -125,7 +126,9 @@ def assemble(config: Mapping[str, Any], stimulus_shape: Sequence[int], about: di
         session: _READOUTS[readout_kind](features, neurons, **_arguments(config["readout"]))
         for session, neurons in about["neurons"].items()
     }
-    return CoreReadout(core, SessionReadouts(readouts), stimulus_shape=(channel, height, width), config=dict(config), about=about)
+    return CoreReadout(
+        core, SessionReadouts(readouts), stimulus_shape=(channel, height, width), config=dict(config), about=about
+    )
 
 
 def _arguments(part: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,8 +136,7 @@ def _arguments(part: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _preset_names() -> list[str]:
-    files = resources.files("retina_nb.presets").iterdir()
-    return sorted(file.name.removesuffix(".yaml") for file in files if file.name.endswith(".yaml"))
+    return sorted(file.stem for file in _FOLDER.glob("*.yaml"))
 
 
 def _describe(recordings: Mapping[str, Recording]) -> tuple[tuple[int, int, int], dict[str, Any]]:

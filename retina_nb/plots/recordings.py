@@ -37,7 +37,9 @@ def show_stimulus(recording: Recording, *, split: str = "train", frames: int = 8
     return made
 
 
-def show_responses(panels: Mapping[str, Float[np.ndarray, "trial time"]], rate: float, *, seconds: float = 12) -> Figure:
+def show_responses(
+    panels: Mapping[str, Float[np.ndarray, "trial time"]], rate: float, *, seconds: float = 12
+) -> Figure:
     """The first seconds of responses to a repeated stimulus: every trial above, their mean below.
 
     Args:

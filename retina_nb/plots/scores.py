@@ -72,7 +72,9 @@ def show_positions(
         left.plot([one[1], other[1]], [one[0], other[0]], color=CEILING, lw=1, zorder=0)
     left.scatter(expected[:, 1], expected[:, 0], s=28, facecolor="none", edgecolor=TRUTH, label=expected_name)
     left.scatter(found[:, 1], found[:, 0], s=8, color=TWIN, label="twin")
-    left.set(xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), aspect="equal", xlabel="x (pixels)", ylabel="y (pixels)")
+    left.set(
+        xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), aspect="equal", xlabel="x (pixels)", ylabel="y (pixels)"
+    )
     left.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     distance = np.hypot(*(found - expected).T)
     right.hist(distance.clip(max=4), bins=np.arange(0, 4.2, 0.2), color=TWIN)

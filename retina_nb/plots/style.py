@@ -1,7 +1,8 @@
 """One colour for one thing, in every figure (Okabe & Ito 2008, safe for the colour-blind)."""
 
+from typing import Any
+
 import matplotlib.pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 RECORDED, TWIN, BASELINE, TRUTH, CEILING = "0.25", "#0072B2", "#E69F00", "#009E73", "0.8"
@@ -9,9 +10,9 @@ COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH}
 CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 
 
-def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (10, 3), **options: object) -> tuple[Figure, Axes]:
-    """A figure of axes without boxes; options go to ``plt.subplots``."""
-    made, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **options)  # type: ignore[arg-type]
+def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (10, 3), **options: Any) -> tuple[Figure, Any]:
+    """A figure and its axes, without boxes; options go to ``plt.subplots``."""
+    made, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **options)
     for ax in made.axes:
         ax.spines[["top", "right"]].set_visible(False)
     return made, axes

@@ -60,9 +60,7 @@ class GaussianMaskReadout(Readout):
         mask = torch.exp(-0.5 * exponent.clamp(max=20))
         return mask / mask.sum(dim=(1, 2), keepdim=True)
 
-    def forward(
-        self, features: Float[Tensor, "batch feature time height width"]
-    ) -> Float[Tensor, "batch time neuron"]:
+    def forward(self, features: Float[Tensor, "batch feature time height width"]) -> Float[Tensor, "batch time neuron"]:
         weights = torch.einsum("nhw,cn,n->chwn", self.masks(), self.features, self.scale)
         # One product for all features and pixels.
         flat = features.movedim(2, 1).flatten(2)  # (batch, time, feature * height * width)

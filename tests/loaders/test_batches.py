@@ -17,7 +17,9 @@ def counted(recordings, **options):
     for batch in batches:
         for name, target in batch.targets.items():
             recording = recordings[name]
-            for row, response, weight in zip(batch.stimulus[target.rows], target.responses, target.weights, strict=True):
+            for row, response, weight in zip(
+                batch.stimulus[target.rows], target.responses, target.weights, strict=True
+            ):
                 # Responses are numbered by bin in these tests, so that they say where they come from.
                 bins = response[:, 0].numpy().astype(int)
                 np.testing.assert_array_equal(np.diff(bins), 1)
@@ -33,23 +35,25 @@ def counted(recordings, **options):
 def numbered(session, frames, split, onsets=(0,), mirrored=False, movie=None):
     time = len(frames)
     movie = movie or Movie(np.random.default_rng(0).standard_normal((1, 200, 3, 5)).astype(np.float32))
-    return Recording(session, movie, np.arange(time)[:, None], 30.0, frames=frames, split=split, onsets=onsets, mirrored=mirrored)
+    return Recording(
+        session, movie, np.arange(time)[:, None], 30.0, frames=frames, split=split, onsets=onsets, mirrored=mirrored
+    )
 
 
 @given(
     lag=st.integers(0, 9),
     chunk=st.integers(1, 40),
     batch_size=st.integers(1, 7),
-    labels=st.lists(st.tuples(st.sampled_from(["train", "validation", "test", ""]), st.integers(1, 30)), min_size=3, max_size=8),
+    labels=st.lists(
+        st.tuples(st.sampled_from(["train", "validation", "test", ""]), st.integers(1, 30)), min_size=3, max_size=8
+    ),
     onset=st.integers(0, 60),
     seed=st.integers(0, 3),
 )
 def test_every_bin_with_history_counts_exactly_once(lag, chunk, batch_size, labels, onset, seed):
     split = np.array([label for label, length in [("train", 80), *labels] for _ in range(length)])
     recording = numbered("a", np.arange(len(split)) % 200, split, onsets=[0, onset])
-    counts = counted(
-        {"a": recording}, split="train", lag=lag, chunk_size=chunk, batch_size=batch_size, seed=seed
-    )["a"]
+    counts = counted({"a": recording}, split="train", lag=lag, chunk_size=chunk, batch_size=batch_size, seed=seed)["a"]
     bins = np.arange(len(split))
     since = bins - np.where(bins >= onset, onset, 0)
     np.testing.assert_array_equal(counts, (split == "train") & (since >= lag))
@@ -105,5 +109,9 @@ def test_a_lazy_movie_is_read_as_needed():
 def test_a_split_without_history_is_refused():
     with pytest.raises(UserError, match="session a has no validation bin with 3 bins of history"):
         SharedBatches(
-            {"a": numbered("a", np.arange(50), np.array(["train"] * 50))}, split="validation", lag=3, chunk_size=9, batch_size=2
+            {"a": numbered("a", np.arange(50), np.array(["train"] * 50))},
+            split="validation",
+            lag=3,
+            chunk_size=9,
+            batch_size=2,
         )

@@ -127,7 +127,7 @@ def test_direction_selective_cells_prefer_the_planted_direction():
         bar = moving_bar(120, (18, 16), direction=float(direction), speed=0.6, length=5, contrast=1.5, colour=(1, 1))
         rest = np.zeros((2, truth.lag, 18, 16), np.float32)
         responses.append(truth(torch.from_numpy(np.concatenate([rest, bar], axis=1))[None])[0].sum(dim=0))
-    vector = (torch.stack(responses).T.numpy() @ np.exp(1j * np.deg2rad(directions)))
+    vector = torch.stack(responses).T.numpy() @ np.exp(1j * np.deg2rad(directions))
     selective = cells["direction"].notna().to_numpy()
     error = np.angle(vector[selective] / np.exp(1j * np.deg2rad(cells["direction"][selective].to_numpy())), deg=True)
     assert np.abs(error).max() < 20

@@ -78,7 +78,9 @@ def _simulate(settings: dict) -> tuple[Truth, dict[str, Recording]]:
     size, seed = settings["size"], settings["seed"]
     names = [f"simulated_{number + 1}" for number in range(settings["sessions"])]
     tables = {
-        name: place_cells(settings["cells_per_session"], size, PIXEL_UM, MARGIN, np.random.default_rng([seed, 1, number]))
+        name: place_cells(
+            settings["cells_per_session"], size, PIXEL_UM, MARGIN, np.random.default_rng([seed, 1, number])
+        )
         for number, name in enumerate(names)
     }
     model = Truth(tables, size=size, pixel_um=PIXEL_UM, rate=RATE, noise=settings["noise"])
@@ -103,7 +105,10 @@ def _check(settings: dict) -> None:
 
 def _orders(settings: dict) -> list[np.ndarray]:
     """For each session, the order in which it saw the training clips."""
-    orders = [np.random.default_rng([settings["seed"], 2, n]).permutation(settings["clips"]) for n in range(settings["orders"])]
+    orders = [
+        np.random.default_rng([settings["seed"], 2, n]).permutation(settings["clips"])
+        for n in range(settings["orders"])
+    ]
     return [orders[session % len(orders)] for session in range(settings["sessions"])]
 
 

@@ -51,7 +51,8 @@ class Truth(nn.Module):
         self._table = pd.concat([frame.assign(session=name) for name, frame in cells.items()], ignore_index=True)
         kinds = [CELL_TYPES[name] for name in self._table["type"]]
         units = [
-            _units(kind, y, x, size, pixel_um) for kind, y, x in zip(kinds, self._table["y"], self._table["x"], strict=True)
+            _units(kind, y, x, size, pixel_um)
+            for kind, y, x in zip(kinds, self._table["y"], self._table["x"], strict=True)
         ]
         self.register_buffer("cell", torch.tensor([cell for cell, unit in enumerate(units) for _ in unit[2]]))
         self.register_buffer("space", torch.cat([unit[0] for unit in units]))  # (unit, channel, height, width)
@@ -105,7 +106,9 @@ class Truth(nn.Module):
         if self.noise == "poisson":
             return torch.poisson(expected, generator=rng)
         sigma = self.sigma[self._cells(session)]
-        return (self._rate_of_expected(expected, sigma) + sigma * torch.randn(expected.shape, generator=rng)).clamp(min=0)
+        return (self._rate_of_expected(expected, sigma) + sigma * torch.randn(expected.shape, generator=rng)).clamp(
+            min=0
+        )
 
     def noise_variance(self, expected: Float[Tensor, "*shape neuron"], session: str) -> Tensor:
         """Variance of a single trial around what `forward` expects."""
@@ -142,7 +145,9 @@ class Truth(nn.Module):
         single trial that the stimulus explains, on this stimulus."""
         cells = self._cells(None)
         for part in cells.split(32):
-            self.unit_scale[part] = 1 / self._units(stimulus, part)[0].std(dim=(0, 2)).clamp(min=1e-6)[self._first(part)]
+            self.unit_scale[part] = (
+                1 / self._units(stimulus, part)[0].std(dim=(0, 2)).clamp(min=1e-6)[self._first(part)]
+            )
         for part in cells.split(32):
             drive = self._drive(stimulus, part)
             self.mean[part], self.scale[part] = drive.mean(dim=(0, 2)), drive.std(dim=(0, 2))
@@ -174,8 +179,9 @@ class Truth(nn.Module):
             seen = torch.einsum("kchw,bcthw->bkt", space, stimulus)
             return F.conv1d(seen, kernel, groups=len(cell))
 
-        inhibition = trace(self.inhibitory_space[units]) if self.inhibition[part].any() else torch.zeros(1)
-        return trace(self.space[units]), inhibition, units
+        excitation = trace(self.space[units])
+        selective = bool(self.inhibition[part].any())
+        return excitation, trace(self.inhibitory_space[units]) if selective else torch.zeros_like(excitation), units
 
     def _drive(self, stimulus: Tensor, part: Tensor) -> Tensor:
         """The pooled drive of some cells after gain control (batch, cell, time)."""
@@ -231,7 +237,11 @@ def _units(kind: CellType, y: float, x: float, size: tuple[int, int], pixel_um: 
     places = [(0.0, 0.0)]
     if kind.subunit_um is not None:
         step = 2 * spread
-        grid = [(step * row * 3**0.5 / 2, step * (column + row % 2 / 2)) for row in range(-9, 10) for column in range(-9, 10)]
+        grid = [
+            (step * row * 3**0.5 / 2, step * (column + row % 2 / 2))
+            for row in range(-9, 10)
+            for column in range(-9, 10)
+        ]
         places = [place for place in grid if np.hypot(*place) <= 2 * center]
     weights = torch.tensor([np.exp(-(dy**2 + dx**2) / (2 * center**2)) for dy, dx in places], dtype=torch.float32)
     # Inhibition comes from the side towards which the preferred motion goes, so that null motion meets it first.

@@ -1,0 +1,86 @@
+import json
+
+import pytest
+import torch
+from helpers import TINY, small_recording
+from safetensors.torch import load_file, save_file
+
+import retina_nb as rnb
+from retina_nb.cores import Core
+from retina_nb.readouts import GaussianMaskReadout, SessionReadouts
+
+
+@pytest.fixture
+def twin():
+    recordings = {name: small_recording(name, neurons=n) for name, n in (("a", 3), ("b", 2))}
+    return rnb.build_twin("hoefling_2024_low_res", recordings, overrides=TINY).eval()
+
+
+def test_a_round_trip_keeps_predictions_and_knowledge(twin, tmp_path):
+    twin.about["scores"] = {"cc_norm": 0.5}
+    loaded = rnb.load_twin(twin.save(tmp_path / "new" / "twin.safetensors"))
+    stimulus = torch.randn(2, 2, 20, 7, 9)
+    torch.testing.assert_close(loaded(stimulus), twin(stimulus))
+    assert loaded.sessions == ["a", "b"]
+    assert loaded.about["rate_hz"] == 30
+    assert loaded.about["pixel_um"] == 50
+    assert loaded.about["scores"] == {"cc_norm": 0.5}
+    assert not loaded.training
+
+
+def test_parts_made_by_hand_are_given_again(tmp_path):
+    class Mine(Core):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv3d(2, 3, (4, 3, 3))
+
+        def forward(self, x):
+            return self.conv(x)
+
+    recordings = {"a": small_recording()}
+
+    def parts():
+        return {"core": Mine(), "readout": SessionReadouts({"a": GaussianMaskReadout((3, 1, 5, 7), 3)})}
+
+    made = rnb.build_twin(recordings=recordings, **parts())
+    assert made.lag == 3
+    path = made.save(tmp_path / "mine.safetensors")
+    stimulus = torch.randn(1, 2, 9, 7, 9)
+    torch.testing.assert_close(rnb.load_twin(path, **parts())(stimulus), made.eval()(stimulus))
+    with pytest.raises(rnb.UserError, match="made of parts by hand"):
+        rnb.load_twin(path)
+    with pytest.raises(rnb.UserError, match="has shape"):
+        rnb.load_twin(path, core=Mine(), readout=SessionReadouts({"a": GaussianMaskReadout((3, 1, 5, 7), 4)}))
+    with pytest.raises(rnb.UserError, match="missing|another model"):
+        rnb.load_twin(path, core=Mine(), readout=SessionReadouts({"z": GaussianMaskReadout((3, 1, 5, 7), 3)}))
+
+
+def test_a_missing_truncated_or_foreign_file_is_refused(twin, tmp_path):
+    path = twin.save(tmp_path / "twin.safetensors")
+    with pytest.raises(rnb.UserError, match="no twin at"):
+        rnb.load_twin(tmp_path / "nothing.safetensors")
+    (tmp_path / "cut.safetensors").write_bytes(path.read_bytes()[:500])
+    with pytest.raises(rnb.UserError, match="damaged"):
+        rnb.load_twin(tmp_path / "cut.safetensors")
+    (tmp_path / "text.safetensors").write_text("not a twin")
+    with pytest.raises(rnb.UserError, match="damaged"):
+        rnb.load_twin(tmp_path / "text.safetensors")
+    save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
+    with pytest.raises(rnb.UserError, match="not a twin"):
+        rnb.load_twin(tmp_path / "other.safetensors")
+
+
+def test_weights_of_other_shapes_are_refused_by_name(twin, tmp_path):
+    weights = load_file(twin.save(tmp_path / "twin.safetensors"))
+    weights["readout.readouts.a.bias"] = torch.zeros(7)
+    card = {"config": twin.config, "stimulus_shape": twin.stimulus_shape, "about": twin.about}
+    save_file(weights, tmp_path / "wrong.safetensors", metadata={"retina_nb": json.dumps(card)})
+    with pytest.raises(rnb.UserError, match=r"readout.readouts.a.bias has shape \(7,\), the model needs \(3,\)"):
+        rnb.load_twin(tmp_path / "wrong.safetensors")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_and_nothing_is_left(twin, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(rnb.UserError, match="cannot write"):
+        twin.save(tmp_path / "file" / "twin.safetensors")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,77 @@
+import numpy as np
+import pytest
+import torch
+from helpers import TINY, small_recording
+
+import retina_nb as rnb
+from retina_nb.loaders.simulated import load, load_truth
+from retina_nb.models.locate import locate_receptive_fields
+
+PRESET = "hoefling_2024_low_res"
+
+
+@pytest.mark.parametrize("preset", rnb.presets().index)
+def test_every_preset_builds_and_predicts(preset):
+    recordings = load(sessions=1, orders=1, cells_per_session=2, clips=6, test_clips=1, repeats=1)
+    twin = rnb.build_twin(preset, recordings)
+    assert twin(torch.zeros(1, 2, twin.lag + 4, 18, 16), "simulated_1").shape == (1, 4, 2)
+
+
+def test_presets_say_what_they_are():
+    table = rnb.presets()
+    assert PRESET in table.index
+    assert table["summary"].str.len().min() > 20
+
+
+def test_a_twin_starts_at_the_mean_rates():
+    recordings = {"a": small_recording()}
+    twin = rnb.build_twin(PRESET, recordings, overrides=TINY)
+    readout = twin.session_readout("a")
+    rest = torch.nn.functional.softplus(readout.bias).detach().numpy()
+    np.testing.assert_allclose(rest, recordings["a"].response("train").mean(axis=0), rtol=1e-4)
+
+
+def test_receptive_fields_are_located_within_a_pixel_or_two():
+    recording = load()["simulated_1"]
+    cells = load_truth().neurons("simulated_1")
+    error = np.hypot(*(locate_receptive_fields(recording) - cells[["y", "x"]].to_numpy()).T)
+    assert np.median(error) < 1
+    assert (error < 2).mean() > 0.85
+
+
+def test_the_same_seed_gives_the_same_twin():
+    recordings = {"a": small_recording()}
+    one, two, other = (rnb.build_twin(PRESET, recordings, overrides=TINY, seed=seed) for seed in (0, 0, 1))
+    torch.testing.assert_close(one.state_dict(), two.state_dict())
+    assert not torch.equal(one.core.layers[0][0].space_weights, other.core.layers[0][0].space_weights)
+
+
+def test_overrides_change_the_preset():
+    twin = rnb.build_twin(PRESET, {"a": small_recording()}, overrides=[*TINY, "training.learning_rate=0.5"])
+    assert twin.core.lag == 6
+    assert twin.config["training"]["learning_rate"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("preset", "overrides", "message"),
+    [
+        ("hoefling_2024_lowres", [], "did you mean 'hoefling_2024_low_res'"),
+        (PRESET, ["core.hiden=3"], r"overrides \['core.hiden=3'\] do not fit"),
+        (PRESET, ["nonsense"], "do not fit"),
+        (PRESET, ["core.kind=unet"], "unknown core 'unet'"),
+        (PRESET, ["readout.kind=dense"], "unknown readout 'dense'"),
+        (PRESET, ["core.spatial_kernel_sizes=[30,5]"], "too small"),
+        (None, [], "needs a preset"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(preset, overrides, message):
+    with pytest.raises(rnb.UserError, match=message):
+        rnb.build_twin(preset, {"a": small_recording(size=(18, 16))}, overrides=overrides)
+
+
+def test_sessions_must_be_alike():
+    recordings = {"a": small_recording("a"), "b": small_recording("b", size=(5, 9))}
+    with pytest.raises(rnb.UserError, match=r"session b has a stimulus of .*\(2, 5, 9\)"):
+        rnb.build_twin(PRESET, recordings, overrides=TINY)
+    with pytest.raises(rnb.UserError, match="needs recordings"):
+        rnb.build_twin(PRESET, {})

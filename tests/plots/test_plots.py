@@ -1,0 +1,58 @@
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from helpers import small_recording
+
+from retina_nb import plots
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def test_stimulus_frames_have_a_row_for_each_channel():
+    figure = plots.show_stimulus(small_recording(), frames=5, every=1)
+    assert len(figure.axes) == 10
+    assert figure.axes[0].get_ylabel() == "channel 0"
+
+
+def test_responses_and_predictions_have_a_row_for_each_panel_with_units():
+    trials = small_recording().trials()[:, :, 0]
+    figure = plots.show_responses({"one": trials, "two": trials}, 30.0)
+    assert [ax.get_title(loc="left") for ax in figure.axes] == ["one", "two"]
+    panel = plots.Prediction("cell", trials, {"twin": np.ones(70), "linear-nonlinear": np.ones(60)})
+    figure = plots.show_predictions([panel], 30.0)
+    assert figure.axes[0].get_ylabel() == "rate (1/s)"
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+        "recorded, mean over trials",
+        "twin",
+        "linear-nonlinear",
+    ]
+
+
+def test_scores_show_every_neuron_even_undefined_ones():
+    scores = pd.DataFrame(
+        {
+            "cc_norm": [0.9, np.nan, 0.5],
+            "cc_norm_low": [0.8, np.nan, 0.4],
+            "cc_norm_high": [1.0, np.nan, 0.6],
+            "linear_nonlinear_cc_norm": [0.6, 0.1, np.nan],
+            "nonlinear": [True, False, True],
+        }
+    )
+    left, right = plots.show_scores(scores).axes
+    assert "twin" in left.get_ylabel()
+    assert len([patch for patch in right.patches if np.isfinite(patch.get_height())]) >= 5
+
+
+def test_learning_curve_and_positions():
+    history = pd.DataFrame(
+        {"epoch": [0, 1], "loss": [1.0, 0.5], "validation_loss": [1.0, 0.6], "validation_correlation": [0.1, 0.2]}
+    )
+    assert len(plots.show_learning_curve(history, 1).axes) == 2
+    found = np.array([[1.0, 2.0], [3.0, 4.0]])
+    figure = plots.show_positions(found, found + 0.5, (7, 9), 50.0)
+    assert "50 µm" in figure.axes[1].get_xlabel()

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+from helpers import TINY, small_recording
+
+import retina_nb as rnb
+from retina_nb.evaluation import BASELINE
+
+SETTINGS = {"sessions": 2, "orders": 1, "cells_per_session": 12, "clips": 6, "test_clips": 5, "repeats": 10}
+
+
+class Shuffled(torch.nn.Module):
+    """A model whose predictions come at the wrong times."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model, self.lag = model, model.lag
+
+    def forward(self, stimulus, session=None):
+        rates = self.model(stimulus, session)
+        order = torch.randperm(rates.shape[1], generator=torch.Generator().manual_seed(0))
+        return rates[:, order]
+
+
+@pytest.fixture(scope="module")
+def simulated():
+    return rnb.load_recordings("simulated", **SETTINGS), rnb.load_truth(**SETTINGS)
+
+
+def test_the_truth_scores_one_within_its_intervals(simulated):
+    recordings, truth = simulated
+    scores = rnb.evaluate(truth, recordings, baseline=None)
+    assert len(scores) == 24
+    inside = (scores["cc_norm_low"] <= 1) & (scores["cc_norm_high"] >= 1)
+    assert inside.mean() >= 0.85
+    assert scores["cc_norm"].median() == pytest.approx(1, abs=0.03)
+    assert scores["feve"].median() == pytest.approx(1, abs=0.06)
+    # No correlation goes beyond its ceiling but by chance.
+    assert (scores["correlation"] - scores["cc_max"]).median() == pytest.approx(0, abs=0.02)
+
+
+def test_a_shuffled_prediction_scores_nothing(simulated):
+    recordings, truth = simulated
+    scores = rnb.evaluate(Shuffled(truth), recordings, baseline=None)
+    assert abs(scores["cc_norm"].median()) < 0.1
+    assert scores["feve"].median() < 0.1
+    assert scores["feve_clipped"].min() >= 0
+
+
+def test_the_lag_is_cut_from_the_start(simulated):
+    """A prediction that is late by one bin scores clearly worse than the truth."""
+    recordings, truth = simulated
+
+    class Late(Shuffled):
+        def forward(self, stimulus, session=None):
+            return self.model(stimulus, session).roll(1, dims=1)
+
+    right = rnb.evaluate(truth, recordings, baseline=None)["correlation"]
+    late = rnb.evaluate(Late(truth), recordings, baseline=None)["correlation"]
+    assert (right > late).mean() > 0.95
+
+
+def test_every_neuron_has_its_row_with_the_baseline_beside(simulated):
+    recordings, truth = simulated
+    scores = rnb.evaluate(truth, recordings)
+    assert list(scores.columns[:2]) == ["session", "neuron"]
+    for name in ("correlation", "cc_norm", "cc_max", "feve", "feve_clipped", "reliability", "bits_per_spike", "type"):
+        assert name in scores
+    assert scores["session"].value_counts().to_dict() == {"simulated_1": 12, "simulated_2": 12}
+    assert (scores["cc_norm"] > scores[f"{BASELINE}_cc_norm"]).mean() > 0.8
+
+
+def test_prediction_in_blocks_equals_prediction_at_once():
+    recording = small_recording(time=3300)
+    twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=TINY).eval()
+    stimulus = recording.stimulus("train")
+    with torch.no_grad():
+        whole = twin(torch.from_numpy(stimulus)[None], "a")[0].numpy()
+    np.testing.assert_allclose(rnb.predict(twin, stimulus, "a"), whole, rtol=1e-4, atol=1e-6)
+
+
+def test_a_test_stimulus_without_repeats_has_scores_but_no_ceiling():
+    repeated = small_recording()
+    recording = rnb.Recording("a", repeated.movie, repeated.responses[:400], 30.0, split=repeated.split[:400])
+    twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=TINY)
+    scores = rnb.evaluate(twin, {"a": recording}, baseline=None)
+    assert scores["correlation"].notna().all()
+    assert scores["cc_max"].isna().all()
+
+
+def test_what_does_not_fit_is_refused_in_a_sentence():
+    recordings = {"a": small_recording()}
+    twin = rnb.build_twin("simulated_retina", recordings, overrides=TINY)
+    with pytest.raises(rnb.UserError, match="known are a"):
+        rnb.evaluate(twin, {"b": small_recording("b")}, baseline=None)
+    with pytest.raises(rnb.UserError, match="has 4 neurons, the model predicts 3"):
+        rnb.evaluate(twin, {"a": small_recording("a", neurons=4)}, baseline=None)
+    with pytest.raises(rnb.UserError, match="unknown split of session a 'chirp'"):
+        rnb.evaluate(twin, recordings, stimulus="chirp", baseline=None)
+    with pytest.raises(rnb.UserError, match="more than 6 bins"):
+        rnb.predict(twin, np.zeros((2, 6, 7, 9), np.float32))

@@ -1,0 +1,47 @@
+import json
+
+import numpy as np
+import pytest
+
+import retina_nb as rnb
+from retina_nb.files import replace_file
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    with pytest.raises(RuntimeError), replace_file(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert list(path.parent.iterdir()) == []
+    with replace_file(path) as temporary:
+        temporary.write_text("whole")
+        assert not path.exists()
+    assert path.read_text() == "whole"
+    assert [one.name for one in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_an_old_file_survives_a_failed_write(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), replace_file(path):
+        raise RuntimeError
+    assert path.read_text() == "old"
+
+
+def test_results_are_plain_json_with_versions_and_memory(tmp_path):
+    path = rnb.write_results(
+        tmp_path / "run", score=np.float32(0.5), undefined=float("nan"), many=np.arange(2), no=None
+    )
+    results = json.loads(path.read_text())
+    assert results["score"] == 0.5
+    assert results["undefined"] is None
+    assert results["no"] is None
+    assert results["many"] == [0, 1]
+    assert results["peak_memory_gb"] > 0.05
+    assert {"python", "retina_nb", "torch"} <= results["versions"].keys()
+
+
+def test_results_in_a_folder_that_cannot_be_written_are_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(rnb.UserError, match="cannot write"):
+        rnb.write_results(tmp_path / "file", score=1)

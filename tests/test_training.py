@@ -1,0 +1,197 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import TINY, small_recording
+
+import retina_nb as rnb
+from retina_nb.cores import Core
+from retina_nb.losses import poisson_loss
+from retina_nb.readouts import GaussianMaskReadout, SessionReadouts
+
+PRESET = "simulated_retina"
+FAST = {"batch_size": 8, "chunk_size": 40, "accelerator": "cpu"}
+
+
+def make(seed=0, dropout=0.0):
+    recordings = {name: small_recording(name, neurons=n, time=500) for name, n in (("a", 3), ("b", 2))}
+    return rnb.build_twin(PRESET, recordings, overrides=[*TINY, f"core.dropout={dropout}"], seed=seed), recordings
+
+
+def test_a_twin_learns_planted_cells():
+    recordings = {"a": small_recording(time=1500)}
+    twin = rnb.build_twin(PRESET, recordings, overrides=[*TINY, "core.temporal_kernel_sizes=[9,3]"])
+    before = rnb.evaluate(twin, recordings, baseline=None)["correlation"].median()
+    fit = rnb.fit(twin, recordings, max_epochs=15, learning_rate=0.05, patience=8, **FAST)
+    after = rnb.evaluate(twin, recordings, baseline=None)["correlation"].median()
+    assert before < 0.1
+    assert after > 0.3
+    assert len(fit.history) == 15
+    assert fit.history["loss"].iloc[-1] < fit.history["loss"].iloc[0]
+
+
+def test_the_twin_ends_with_the_weights_that_validated_best():
+    twin, recordings = make()
+    fit = rnb.fit(twin, recordings, max_epochs=6, learning_rate=0.2, **FAST)
+    correlations = []
+    for recording in recordings.values():
+        history = recording.bins("validation")
+        stimulus = recording.stimulus_at(np.arange(history[0] - twin.lag, history[-1] + 1))
+        predicted = rnb.predict(twin, stimulus, recording.session)
+        for one, other in zip(predicted.T, recording.response("validation").T, strict=True):
+            correlations.append(np.corrcoef(one, other)[0, 1])
+    best = fit.history["validation_correlation"]
+    assert fit.best_epoch == best.argmax()
+    assert np.mean(correlations) == pytest.approx(best.max(), abs=1e-4)
+
+
+def test_a_fixed_seed_gives_identical_results():
+    weights = []
+    for _ in range(2):
+        twin, recordings = make(dropout=0.2)
+        rnb.fit(twin, recordings, max_epochs=2, seed=3, **FAST)
+        weights.append(twin.state_dict())
+    for name in weights[0]:
+        assert torch.equal(weights[0][name], weights[1][name]), name
+
+
+def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(tmp_path):
+    options = FAST | {"learning_rate": 0.1, "patience": 1}  # so that the learning rate falls on the way
+    whole, recordings = make(dropout=0.2)
+    expected = rnb.fit(whole, recordings, max_epochs=6, folder=tmp_path / "whole", **options)
+    first, _ = make(dropout=0.2)
+    rnb.fit(first, recordings, max_epochs=3, folder=tmp_path / "parts", **options)
+    second, _ = make(seed=9, dropout=0.2)
+    found = rnb.fit(second, recordings, max_epochs=6, folder=tmp_path / "parts", resume=True, **options)
+    columns = ["epoch", "loss", "validation_loss", "validation_correlation", "learning_rate"]
+    assert expected.history["learning_rate"].nunique() > 1
+    assert expected.history[columns].equals(found.history[columns])
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, second.state_dict()[name]), name
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+import torch
+torch.set_num_threads(1)
+import test_training
+import retina_nb as rnb
+twin, recordings = test_training.make(dropout=0.2)
+rnb.fit(twin, recordings, max_epochs=400, folder=sys.argv[1], resume=True, **test_training.FAST)
+"""
+
+
+def test_a_killed_training_goes_on_as_if_nothing_had_happened(tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(SCRIPT.format(tests=str(Path(__file__).parent)))
+    process = subprocess.Popen(
+        [sys.executable, script, tmp_path / "run"], stdout=subprocess.PIPE, text=True, env=os.environ
+    )
+    for line in process.stdout:
+        if line.startswith("epoch 2/"):
+            break
+    time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    resumed, recordings = make(dropout=0.2)
+    found = rnb.fit(resumed, recordings, max_epochs=8, folder=tmp_path / "run", resume=True, **FAST)
+    whole, _ = make(dropout=0.2)
+    expected = rnb.fit(whole, recordings, max_epochs=len(found.history), **FAST)
+    assert found.history["validation_correlation"].equals(expected.history["validation_correlation"])
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_loggers_by_name_leave_their_files(tmp_path):
+    twin, recordings = make()
+    rnb.fit(twin, recordings, max_epochs=1, folder=tmp_path, loggers=["csv", "tensorboard"], **FAST)
+    assert "validation_correlation" in (tmp_path / "logs" / "csv" / "metrics.csv").read_text()
+    assert list((tmp_path / "logs" / "tensorboard").glob("events*"))
+
+
+def test_training_prints_a_line_an_epoch_where_there_is_no_terminal(capsys):
+    twin, recordings = make()
+    rnb.fit(twin, recordings, max_epochs=2, **FAST)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[1].startswith("epoch 2/2  loss")
+
+
+def test_bfloat16_is_passed_through():
+    twin, recordings = make()
+    fit = rnb.fit(twin, recordings, max_epochs=1, precision="bf16-mixed", **FAST)
+    assert np.isfinite(fit.history["loss"]).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resume": True}, "needs the folder"),
+        ({"loggers": ["wandbb"]}, "unknown logger 'wandbb'"),
+        ({"max_epochs": 0}, "at least one epoch"),
+        ({"learning_rate": 1e30, "averaging": 0.0}, "diverged.*lower learning_rate"),
+    ],
+)
+def test_bad_options_are_refused_in_a_sentence(options, message):
+    twin, recordings = make()
+    with pytest.raises(rnb.UserError, match=message):
+        rnb.fit(twin, recordings, **(FAST | {"max_epochs": 3} | options))
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
+    twin, recordings = make()
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(rnb.UserError, match="cannot write"):
+        rnb.fit(twin, recordings, folder=tmp_path / "file", **FAST)
+
+
+def test_sessions_that_the_twin_does_not_have_are_refused():
+    twin, recordings = make()
+    with pytest.raises(rnb.UserError, match="unknown session of the twin 'c'"):
+        rnb.fit(twin, {"c": small_recording("c")}, **FAST)
+    with pytest.raises(rnb.UserError, match="session a has 5 neurons, the twin was built for 3"):
+        rnb.fit(twin, {"a": small_recording("a", neurons=5)}, **FAST)
+
+
+def test_the_loss_is_a_mean_whatever_the_batch():
+    """The history's loss of a twin that does not learn is the same for all batches and chunks."""
+    losses = []
+    for batch_size, chunk_size in ((1, 17), (8, 40), (100, 90)):
+        twin, recordings = make()
+        twin.core.layers.apply(lambda layer: setattr(layer, "momentum", 0.0) if hasattr(layer, "momentum") else None)
+        options = FAST | {"batch_size": batch_size, "chunk_size": chunk_size}
+        fit = rnb.fit(twin, recordings, max_epochs=1, learning_rate=1e-12, weight_decay=0.0, **options)
+        losses.append(fit.history["validation_loss"][0])
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
+
+
+def test_poisson_loss_is_least_at_the_truth():
+    response = torch.poisson(torch.full((20_000,), 0.7), generator=torch.Generator().manual_seed(0))
+    rates = torch.linspace(0.1, 2, 39)
+    losses = torch.stack([poisson_loss(rate.expand_as(response), response).mean() for rate in rates])
+    assert rates[losses.argmin()] == pytest.approx(0.7, abs=0.06)
+
+
+def test_a_core_of_ones_own_trains():
+    class Mine(Core):
+        def __init__(self):
+            super().__init__()
+            self.conv = torch.nn.Conv3d(2, 3, (4, 3, 3))
+
+        def forward(self, x):
+            return self.conv(x)
+
+    recordings = {"a": small_recording()}
+    readout = SessionReadouts({"a": GaussianMaskReadout((3, 1, 5, 7), 3, positive=False)})
+    twin = rnb.build_twin(recordings=recordings, core=Mine(), readout=readout)
+    fit = rnb.fit(twin, recordings, max_epochs=2, **FAST)
+    assert len(fit.history) == 2
