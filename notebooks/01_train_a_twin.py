@@ -141,7 +141,7 @@ plots.show_predictions(panels, first.rate);
 
 # %%
 found, expected = [], []
-for session, recording in recordings.items() if max_epochs else ():
+for recording in recordings.values() if max_epochs else ():
     found.append(receptive_fields(model, recording, seed=seed).centers)
     if dataset == "simulated":
         expected.append(np.stack([recording.neurons["y"], recording.neurons["x"]], axis=1))

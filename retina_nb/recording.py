@@ -94,7 +94,7 @@ class Recording:
     frames: np.ndarray = None  # type: ignore[assignment]  # filled in __post_init__
     split: np.ndarray = None  # type: ignore[assignment]
     repeats: Mapping[str, np.ndarray] = field(default_factory=dict)
-    onsets: Sequence[int] | np.ndarray = (0,)
+    onsets: np.ndarray = (0,)  # type: ignore[assignment]
     mirrored: bool = False
     pixel_um: float = float("nan")
     unit: str = "spikes/bin"
@@ -213,7 +213,8 @@ class Recording:
                 raise UserError(f"{where}: {name} has {len(getattr(self, name))} bins, responses have {len(self)}")
         if self.frames.min() < 0 or self.frames.max() >= len(self.movie):
             raise UserError(
-                f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, the movie has {len(self.movie)} frames"
+                f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, "
+                f"the movie has {len(self.movie)} frames"
             )
         if (strange := ~np.isin(self.split, (*SPLITS, UNUSED))).any():
             label = str(self.split[strange.argmax()])

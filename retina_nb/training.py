@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,9 +111,8 @@ def fit(
             raise unknown("logger", name, _LOGGERS)
     with tempfile.TemporaryDirectory() as scratch, _quiet():
         home = Path(scratch) if folder is None else _writable(Path(folder))
-        always = {"dirpath": home, "save_on_train_epoch_end": True, "enable_version_counter": False}
-        best = ModelCheckpoint(filename="best", monitor=MONITOR, mode="max", **always)
-        last = ModelCheckpoint(filename="last", **always)
+        keep = partial(ModelCheckpoint, home, save_on_train_epoch_end=True, enable_version_counter=False)
+        best, last = keep("best", monitor=MONITOR, mode="max"), keep("last")
         stopping = _Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4)
         history = _History(max_epochs)
         bar = sys.stderr.isatty()
@@ -242,7 +242,7 @@ class _Training(L.LightningModule):
 
     def _losses(self, batch: Batch) -> Tensor:
         features = self._cores[0](batch.stimulus)
-        total, count = torch.zeros((), device=features.device), 0.0
+        total, count = features.new_zeros(()), features.new_zeros(())
         for session, target in batch.targets.items():
             rate = self.twin.read(features[target.rows], session)
             total = total + (target.weights[..., None] * poisson_loss(rate, target.responses)).sum()
@@ -313,7 +313,7 @@ class _WholeFiles(TorchCheckpointIO):
 class _quiet(warnings.catch_warnings):
     """Lightning without its advertisements and advice that does not apply."""
 
-    def __enter__(self) -> None:  # type: ignore[override]
+    def __enter__(self) -> None:
         super().__enter__()
         self._log = logging.getLogger("lightning.pytorch")
         self._level = self._log.level

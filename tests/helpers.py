@@ -20,7 +20,15 @@ def small_recording(
     split = np.array(["train"] * (time - 160) + ["validation"] * 80 + ["test"] * 160)
     repeats = {"test": np.stack([np.arange(time - 80, time), np.arange(time, time + 80)])}
     return Recording(
-        session, movie, responses, RATE, frames=frames, split=split, repeats=repeats, onsets=[0, time], pixel_um=50.0
+        session,
+        movie,
+        responses,
+        RATE,
+        frames=frames,
+        split=split,
+        repeats=repeats,
+        onsets=np.array([0, time]),
+        pixel_um=50.0,
     )
 
 

@@ -9,9 +9,8 @@ from retina_nb.files import replace_file
 
 def test_a_file_appears_whole_or_not_at_all(tmp_path):
     path = tmp_path / "new" / "file.txt"
-    with pytest.raises(RuntimeError), replace_file(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), replace_file(path) as temporary:
+        temporary.write_text(f"half{1 / 0}")
     assert list(path.parent.iterdir()) == []
     with replace_file(path) as temporary:
         temporary.write_text("whole")

@@ -64,7 +64,7 @@ def test_summary_tells_size_rate_splits_and_repeats():
         ({"repeats": {"test": np.arange(40)}}, ["session s", "repeats", "(trial, time)"]),
         ({"repeats": {"test": np.arange(40).reshape(2, 20)}}, ["session s", "same frames"]),
         ({"repeats": {"test": np.array([[41]])}}, ["session s", "test", "41"]),
-        ({"onsets": [50]}, ["session s", "onsets", "50"]),
+        ({"onsets": np.array([50])}, ["session s", "onsets", "50"]),
         ({"neurons": {"type": np.array(["ON"])}}, ["session s", "type", "1 entries for 3"]),
         ({"rate": 0.0}, ["session s", "rate"]),
         ({"rate": float("nan")}, ["session s", "rate"]),

@@ -155,7 +155,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_training(tmp_path):
 
 
 def test_sessions_that_the_twin_does_not_have_are_refused():
-    twin, recordings = make()
+    twin, _ = make()
     with pytest.raises(rnb.UserError, match="unknown session of the twin 'c'"):
         rnb.fit(twin, {"c": small_recording("c")}, **FAST)
     with pytest.raises(rnb.UserError, match="session a has 5 neurons, the twin was built for 3"):

@@ -12,6 +12,8 @@ class Core(nn.Module):
     (batch, feature, time_out, height_out, width_out). Nothing else is needed.
     """
 
+    lag: int  # bins of history before the first output; measured where a subclass does not say
+
     def regularizer(self) -> Float[Tensor, ""]:
         """Penalty added to the mean loss; none by default."""
         return torch.zeros((), device=next(self.parameters()).device)
@@ -19,7 +21,7 @@ class Core(nn.Module):
 
 @torch.no_grad()
 def feature_shape(core: nn.Module, stimulus_shape: tuple[int, int, int], time: int) -> tuple[int, int, int, int]:
-    """(feature, time_out, height, width) that a core makes of a stimulus of (channel, height, width) and `time` bins."""
+    """(feature, time_out, height, width) of what a core makes of (channel, height, width) stimuli of `time` bins."""
     training = core.training
     core.eval()
     channel, height, width = stimulus_shape

@@ -24,6 +24,8 @@ class PairwiseSeparableConv(nn.Module):
         padding: pixels of zeros around the input, vertically and horizontally.
     """
 
+    basis: Tensor  # (function, bin)
+
     def __init__(
         self,
         in_channels: int,

@@ -53,7 +53,7 @@ class StackedCore(Core):
             raise UserError(f"core: temporal_kernel_sizes must be at least 3 bins, not {min(temporal_kernel_sizes)}")
         self.lag = sum(temporal_kernel_sizes) - len(temporal_kernel_sizes)
         self.penalties = {"roughness": roughness, "speed": speed, "sparsity": sparsity}
-        self.layers = nn.ModuleList()
+        layers = []
         for depth, (channels, time, space) in enumerate(
             zip(hidden_channels, temporal_kernel_sizes, spatial_kernel_sizes, strict=True)
         ):
@@ -61,18 +61,17 @@ class StackedCore(Core):
             conv = PairwiseSeparableConv(
                 in_channels, channels, temporal_kernel_size=time, spatial_kernel_size=space, padding=(pad, pad)
             )
-            self.layers.append(nn.Sequential(conv, nn.BatchNorm3d(channels), nn.ELU(), nn.Dropout3d(dropout)))
+            layers.append(nn.Sequential(conv, nn.BatchNorm3d(channels), nn.ELU(), nn.Dropout3d(dropout)))
             in_channels = channels
+        self.layers = nn.Sequential(*layers)
 
     def forward(
         self, x: Float[Tensor, "batch channel time height width"]
     ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
-        for layer in self.layers:
-            x = layer(x)
-        return x
+        return self.layers(x)
 
     def regularizer(self) -> Float[Tensor, ""]:
-        first, *later = convolutions = [layer[0] for layer in self.layers]
+        first, *later = convolutions = [one for one in self.modules() if isinstance(one, PairwiseSeparableConv)]
         total = self.penalties["roughness"] * first.roughness()
         total = total + self.penalties["speed"] * sum(conv.speed() for conv in convolutions)
         return total + self.penalties["sparsity"] * sum((conv.sparsity() for conv in later), torch.zeros_like(total))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -121,7 +122,7 @@ class _Group:
             raise UserError(f"session {first.session} has no {split} bin with {lag} bins of history; label more bins")
         ends = np.append(first.onsets[1:], len(first))[presentation]
         edges = np.flatnonzero(np.diff(self.counts.astype(int) * (presentation + 1), prepend=0, append=0))
-        self._runs = [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True) if self.counts[a]]
+        self._runs = [(int(a), int(b)) for a, b in pairwise(edges) if self.counts[a]]
         self._room = [(int(first.onsets[presentation[a]]) + lag, int(ends[a])) for a, _ in self._runs]
         self.longest = min(high - low for low, high in self._room)
 

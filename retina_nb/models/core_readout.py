@@ -6,7 +6,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retina_nb.cores import feature_shape
+from retina_nb.cores import Core, feature_shape
 from retina_nb.errors import UserError
 from retina_nb.readouts import Readout, SessionReadouts
 
@@ -27,7 +27,7 @@ class CoreReadout(nn.Module):
 
     def __init__(
         self,
-        core: nn.Module,
+        core: Core,
         readout: Readout | SessionReadouts,
         *,
         stimulus_shape: tuple[int, int, int] | None = None,

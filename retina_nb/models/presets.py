@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from retina_nb.cores import StackedCore, feature_shape
+from retina_nb.cores import Core, StackedCore, feature_shape
 from retina_nb.errors import UserError, unknown
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.locate import locate_receptive_fields
@@ -67,7 +67,7 @@ def build_twin(
     preset: str | None = None,
     recordings: Mapping[str, Recording] | None = None,
     *,
-    core: torch.nn.Module | None = None,
+    core: Core | None = None,
     readout: Readout | SessionReadouts | None = None,
     overrides: Sequence[str] = (),
     seed: int = 0,

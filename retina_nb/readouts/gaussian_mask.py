@@ -26,6 +26,8 @@ class GaussianMaskReadout(Readout):
         feature_penalty: weight of the penalty on absolute feature weights.
     """
 
+    grid: Tensor  # (height, width, 2), y before x
+
     def __init__(
         self,
         feature_shape: tuple[int, int, int, int],

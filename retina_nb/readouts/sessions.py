@@ -32,7 +32,7 @@ class SessionReadouts(nn.Module):
     def __getitem__(self, session: str) -> Readout:
         if session not in self.readouts:
             raise unknown("session", session, self.readouts)
-        return self.readouts[session]
+        return self.readouts[session]  # type: ignore[return-value]
 
     def forward(
         self, features: Float[Tensor, "batch feature time height width"], session: str | None = None

@@ -32,7 +32,7 @@ def counted(recordings, **options):
     return counts
 
 
-def numbered(session, frames, split, onsets=(0,), mirrored=False, movie=None):
+def numbered(session, frames, split, onsets=np.array([0]), mirrored=False, movie=None):
     time = len(frames)
     movie = movie or Movie(np.random.default_rng(0).standard_normal((1, 200, 3, 5)).astype(np.float32))
     return Recording(
@@ -52,7 +52,7 @@ def numbered(session, frames, split, onsets=(0,), mirrored=False, movie=None):
 )
 def test_every_bin_with_history_counts_exactly_once(lag, chunk, batch_size, labels, onset, seed):
     split = np.array([label for label, length in [("train", 80), *labels] for _ in range(length)])
-    recording = numbered("a", np.arange(len(split)) % 200, split, onsets=[0, onset])
+    recording = numbered("a", np.arange(len(split)) % 200, split, onsets=np.array([0, onset]))
     counts = counted({"a": recording}, split="train", lag=lag, chunk_size=chunk, batch_size=batch_size, seed=seed)["a"]
     bins = np.arange(len(split))
     since = bins - np.where(bins >= onset, onset, 0)

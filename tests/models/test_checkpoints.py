@@ -51,7 +51,7 @@ def test_parts_made_by_hand_are_given_again(tmp_path):
         rnb.load_twin(path)
     with pytest.raises(rnb.UserError, match="has shape"):
         rnb.load_twin(path, core=Mine(), readout=SessionReadouts({"a": GaussianMaskReadout((3, 1, 5, 7), 4)}))
-    with pytest.raises(rnb.UserError, match="missing|another model"):
+    with pytest.raises(rnb.UserError, match=r"missing|another model"):
         rnb.load_twin(path, core=Mine(), readout=SessionReadouts({"z": GaussianMaskReadout((3, 1, 5, 7), 3)}))
 
 

@@ -21,10 +21,10 @@ def test_all_sessions_come_in_sorted_order():
 
 
 def test_an_unknown_session_lists_the_known():
-    with pytest.raises(UserError, match="unknown session 'c'.*known are a, b"):
+    with pytest.raises(UserError, match=r"unknown session 'c'.*known are a, b"):
         sessions()(torch.randn(1, *SHAPE), "c")
 
 
 def test_names_that_cannot_be_kept_are_refused():
-    with pytest.raises(UserError, match="rename 'a.b'"):
+    with pytest.raises(UserError, match=r"rename 'a\.b'"):
         SessionReadouts({"a.b": GaussianMaskReadout(SHAPE, 1)})

@@ -168,7 +168,7 @@ def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
 
 
 def _cached(settings: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    source = "".join(Path(module.__file__).read_text() for module in (cells, movies, truth, natural, noise, parametric))
+    source = "".join(inspect.getsource(module) for module in (cells, movies, truth, natural, noise, parametric))
     key = hashlib.sha256((json.dumps(settings, sort_keys=True) + source).encode()).hexdigest()[:16]
     path = cache_dir() / "simulated" / f"{key}.npz"
     if path.exists():
@@ -179,5 +179,5 @@ def _cached(settings: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[s
             pass  # damaged: it is made anew
     made = make()
     with replace_file(path) as temporary:
-        np.savez(temporary, **made)
+        np.savez(temporary, allow_pickle=False, **made)
     return made

@@ -33,6 +33,23 @@ class Truth(nn.Module):
         noise: ``"poisson"``, or ``"gaussian"`` for rectified Gaussian noise as in calcium imaging.
     """
 
+    cell: Tensor
+    space: Tensor
+    inhibitory_space: Tensor
+    pooling: Tensor
+    time: Tensor
+    rectified: Tensor
+    on_off: Tensor
+    inhibition: Tensor
+    gain_control: Tensor
+    sign: Tensor
+    threshold: Tensor
+    unit_scale: Tensor
+    mean: Tensor
+    scale: Tensor
+    peak: Tensor
+    sigma: Tensor
+
     lag = FILTER_BINS - 1 + DELAY_BINS + GAIN_BINS - 1
 
     def __init__(
