@@ -58,24 +58,9 @@ plots.show_stimulus(first);
 # The same stimulus does not give the same response twice. Whatever differs between trials no model can predict: this
 # is the **noise ceiling**.
 
-
 # %%
-def cell(row):
-    """The recording, number and name of the neuron in a row of the score table."""
-    recording = recordings[row.session]
-    kind = recording.neurons["type"][row.neuron] if "type" in recording.neurons else row.session
-    return recording, row.neuron, kind
-
-
-shown = [(recording, n) for recording in recordings.values() for n in range(min(recording.n_neurons, 4))][:4]
-plots.show_responses(
-    {
-        f"{recording.session}, neuron {n}" + (f": {recording.neurons['type'][n]}" if "type" in recording.neurons else ""):
-        recording.trials()[:20, :, n]
-        for recording, n in shown
-    },
-    first.rate,
-);
+shown = [(recording, n) for recording in recordings.values() for n in range(min(recording.n_neurons, 5))][:5]
+plots.show_responses({one.label(n): one.trials()[:20, :, n] for one, n in shown}, first.rate);
 
 # %% [markdown]
 # ## The baseline
@@ -110,7 +95,7 @@ if history:
 
 # %%
 scores = rnb.evaluate(model, recordings, baseline=baseline, seed=seed)
-scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "linear_nonlinear_correlation", "cc_max", "feve"]].describe()
+scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "linear_nonlinear_correlation", "cc_max"]].describe()
 
 # %%
 plots.show_scores(scores);
@@ -125,11 +110,11 @@ ranked = scores.dropna(subset="cc_norm").sort_values("cc_norm", ascending=False)
 chosen = [ranked.iloc[round(quantile * (len(ranked) - 1))] for quantile in (0.1, 0.5, 0.9)]
 panels = []
 for row in chosen:
-    recording, neuron, name = cell(row)
+    recording, neuron = recordings[row.session], row.neuron
     stimulus = recording.stimulus("test")
     models = {"linear-nonlinear": baseline, "twin": model} if max_epochs else {"linear-nonlinear": baseline}
     traces = {label: rnb.predict(one, stimulus, row.session)[:, neuron] for label, one in models.items()}
-    title = f"{name}: CC_norm {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
+    title = f"{recording.label(neuron)}: CC_norm {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
     panels.append(plots.Prediction(title, recording.trials()[:, :, neuron], traces))
 plots.show_predictions(panels, first.rate);
 
@@ -192,7 +177,7 @@ print(rnb.write_results(output_dir, **results).read_text())
 
 # %%
 if max_epochs:
-    model.about["scores"] = {name: results[name] for name in ("cc_norm", "correlation", "cc_max", "validation_correlation")}
+    model.about["scores"] = {name: results[name] for name in ("cc_norm", "correlation", "cc_max")}
     print("the twin is in", model.save(f"{output_dir}/twin.safetensors"))
 scores.to_csv(f"{output_dir}/scores.csv", index=False)
 

@@ -4,7 +4,7 @@ A recording is one session's timeline. Train, validation and test are labels of 
 copies, so the history of every bin is the history that the cells really saw.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -165,6 +165,11 @@ class Recording:
         if not len(bins) or split == UNUSED:
             raise unknown(f"split of session {self.session}", split, {*self.split, *self.repeats} - {UNUSED})
         return bins
+
+    def label(self, neuron: int) -> str:
+        """What to call a neuron in a figure: its session and number, and its type if known."""
+        kind = f": {self.neurons['type'][neuron]}" if "type" in self.neurons else ""
+        return f"{self.session}, neuron {neuron}{kind}"
 
     def summary(self) -> str:
         """A few lines: size, rate, length of each split, repeats, mean rate."""

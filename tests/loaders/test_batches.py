@@ -32,7 +32,10 @@ def counted(recordings, **options):
     return counts
 
 
-def numbered(session, frames, split, onsets=np.array([0]), mirrored=False, movie=None):
+ZERO = np.array([0])
+
+
+def numbered(session, frames, split, onsets=ZERO, mirrored=False, movie=None):
     time = len(frames)
     movie = movie or Movie(np.random.default_rng(0).standard_normal((1, 200, 3, 5)).astype(np.float32))
     return Recording(

@@ -4,7 +4,6 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable
-from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
