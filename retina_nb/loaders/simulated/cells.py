@@ -51,16 +51,16 @@ def _direction_selective(direction: float) -> CellType:
 
 
 CELL_TYPES = {
-    "ON transient": CellType(1, 65, 0.085, 0.8, subunit_um=40, gain_control=0.7),
-    "OFF transient": CellType(-1, 65, 0.080, 0.8, subunit_um=40, gain_control=0.7),
+    "ON transient": CellType(1, 65, 0.085, 0.8, subunit_um=40, surround=0.9, gain_control=0.7),
+    "OFF transient": CellType(-1, 65, 0.080, 0.8, subunit_um=40, surround=0.9, gain_control=0.7),
     "ON sustained": CellType(1, 75, 0.110, 0.3),
     "OFF sustained": CellType(-1, 75, 0.105, 0.3),
     "ON-OFF DS right": _direction_selective(0),
     "ON-OFF DS up": _direction_selective(90),
     "ON-OFF DS left": _direction_selective(180),
     "ON-OFF DS down": _direction_selective(270),
-    "ON alpha": CellType(1, 110, 0.090, 0.4, subunit_um=50, surround=0.4),
-    "OFF alpha": CellType(-1, 110, 0.075, 0.7, subunit_um=50, surround=0.4, gain_control=1.0),
+    "ON alpha": CellType(1, 110, 0.090, 0.4, subunit_um=50, surround=0.9),
+    "OFF alpha": CellType(-1, 110, 0.075, 0.7, subunit_um=50, surround=0.9, gain_control=1.0),
     "colour opponent": CellType(1, 80, 0.115, 0.4, colour=(1.0, 0.0), surround=0.8, surround_colour=(0.0, 1.0)),
     "suppressed by contrast": CellType(1, 100, 0.100, 0.5, subunit_um=50, on_off=True, suppressed=True, threshold=-0.8),
 }
