@@ -1,11 +1,11 @@
 """The linear-nonlinear baseline: a filter and an output nonlinearity for each neuron, fitted in seconds.
 
 What a network must beat. Each neuron's filter is a product of a smooth, local one in space and one in time. Filter
-and nonlinearity maximise the Poisson likelihood together (Paninski 2004, Network 15:243), penalised, starting from
-the decorrelated spike-triggered average. The neurons of all sessions that saw the same frames are fitted at once.
+and nonlinearity maximise the penalised Poisson likelihood together (Paninski 2004, Network 15:243), starting from the
+decorrelated spike-triggered average. The neurons of all sessions that saw the same frames are fitted at once.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -24,7 +24,7 @@ from retina_nb.recording import Recording
 _STRENGTHS = (200.0, 800.0, 2000.0, 5000.0)
 _ITERATIONS = 20  # of L-BFGS, for each strength
 _FLAT = 0.01  # largest derivative of the loss, in nats per spike, at which it counts as minimal
-_BASIS = 10  # raised cosines in time
+_BASIS = 16  # raised cosines in time
 _REACH_UM = 150.0  # the scale in space at which filters are expected to be smooth and local
 _EXPLAINED = 0.98  # variance of the stimulus in the principal components that are kept
 _BLOCK = 10_000  # bins of the stimulus that are looked at together
@@ -237,7 +237,7 @@ def _principal_components(recording: Recording, bins: np.ndarray) -> tuple[Tenso
 
 def _raised_cosines(lag: int) -> Float[Tensor, "basis history"]:
     """Orthonormal functions of the bins up to an output, finer close to it (Pillow et al. 2008)."""
-    before = np.log(np.arange(lag, -1, -1) + 1.5)
+    before = np.log(np.arange(lag, -1, -1) + 10)
     centers, step = np.linspace(before[-1], before[0], min(_BASIS, lag + 1), retstep=True)
     bumps = 1 + np.cos(np.pi * np.clip((before[:, None] - centers) / (2 * step), -1, 1))
     return torch.from_numpy(np.linalg.qr(bumps)[0].T.astype(np.float32))
@@ -276,38 +276,71 @@ def _start(data: _Data, basis: Tensor) -> _Weights:
     return weights._replace(temporal=v[:, 0] * balance, spatial=spatial / balance)
 
 
-def _best_on_path(start: _Weights, data: _Data, basis: Tensor) -> _Weights:
+def _best_on_path(weights: _Weights, data: _Data, basis: Tensor) -> _Weights:
     """Strengthen the penalty step by step and keep, for each neuron, what predicts its validation bins best."""
-    weights = _Weights(*(w.clone(memory_format=torch.contiguous_format).requires_grad_() for w in start))
-    best, best_loss = [w.detach().clone() for w in weights], torch.full_like(data.mean_response, torch.inf)
-    responses, mean = data.responses[basis.shape[1] - 1 :], data.mean_response
-
-    def loss(counted: Tensor) -> Tensor:
-        rate = weights.log_gain.exp() * F.softplus(_drive(weights, data, basis) + weights.offset)
-        each = poisson_loss(rate + weights.log_base.exp(), responses)
-        return counted[basis.shape[1] - 1 :] @ each / mean  # nats per spike
-
+    kept, kept_loss = weights, torch.full_like(data.mean_response, torch.inf)
     for strength in _STRENGTHS:
-        envelope = _envelope(weights, data)
-        optimizer = torch.optim.LBFGS(
-            weights, max_iter=_ITERATIONS, tolerance_grad=_FLAT, tolerance_change=0, line_search_fn="strong_wolfe"
-        )
-
-        def penalized(strength: float = strength, envelope: Tensor = envelope) -> Tensor:
-            for weight in weights:
-                weight.grad = None
-            total = (loss(data.train) + strength * data.train.max() * _penalty(weights, start, data, envelope)).sum()
-            total.backward()
-            return total
-
-        optimizer.step(penalized)
+        weights = _calibrated(_penalized(weights, strength, data, basis), data, basis)
         with torch.no_grad():
-            found = loss(data.validation)
-            better = found < best_loss
-            best_loss[better] = found[better]
-            for kept, weight in zip(best, weights, strict=True):
-                kept[better] = weight[better]
-    return _Weights(*best)
+            loss = _loss(_drive(weights, data, basis), weights, data, data.validation)
+        better = loss < kept_loss
+        kept_loss = torch.where(better, loss, kept_loss)
+        kept = _Weights(*(torch.where(_beside(new, better), new, old) for new, old in zip(weights, kept, strict=True)))
+    return kept
+
+
+def _beside(values: Tensor, per_neuron: Tensor) -> Tensor:
+    return per_neuron.reshape(-1, *[1] * (values.ndim - 1))
+
+
+def _penalized(start: _Weights, strength: float, data: _Data, basis: Tensor) -> _Weights:
+    """Filters and nonlinearity together, under a penalty."""
+    envelope = _envelope(start, data)
+
+    def loss(*parameters: Tensor) -> Tensor:
+        weights = _Weights(*parameters)
+        penalty = strength * data.train.max() * _penalty(weights, start, data, envelope)
+        return _loss(_drive(weights, data, basis), weights, data, data.train) + penalty
+
+    return _Weights(*_minimized(loss, start))
+
+
+def _calibrated(weights: _Weights, data: _Data, basis: Tensor) -> _Weights:
+    """The same filters up to their scale, with the nonlinearity that fits best: the penalty bends it towards an
+    exponential, which needs the least drive.
+    """
+    with torch.no_grad():
+        drive = _drive(weights, data, basis)
+
+    def loss(log_scale: Tensor, *nonlinearity: Tensor) -> Tensor:
+        return _loss(drive * log_scale.exp(), _Weights(*weights[:2], *nonlinearity), data, data.train)
+
+    log_scale, *nonlinearity = _minimized(loss, (torch.zeros_like(weights.offset), *weights[2:]))
+    return _Weights(weights.temporal * log_scale.exp()[:, None], weights.spatial, *nonlinearity)
+
+
+def _loss(drive: Tensor, weights: _Weights, data: _Data, counted: Tensor) -> Float[Tensor, " neuron"]:
+    """Nats per spike in the bins that are counted."""
+    rows = slice(len(data.responses) - len(drive), None)
+    rate = weights.log_gain.exp() * F.softplus(drive + weights.offset) + weights.log_base.exp()
+    return counted[rows] @ poisson_loss(rate, data.responses[rows]) / data.mean_response
+
+
+def _minimized(loss: Callable[..., Float[Tensor, " neuron"]], start: Sequence[Tensor]) -> list[Tensor]:
+    """The arguments of a loss where it is least, summed over neurons."""
+    found = [weight.clone(memory_format=torch.contiguous_format).requires_grad_() for weight in start]
+    optimizer = torch.optim.LBFGS(
+        found, max_iter=_ITERATIONS, tolerance_grad=_FLAT, tolerance_change=0, line_search_fn="strong_wolfe"
+    )
+
+    def total() -> Tensor:
+        optimizer.zero_grad()
+        value = loss(*found).sum()
+        value.backward()
+        return value
+
+    optimizer.step(total)
+    return [weight.detach() for weight in found]
 
 
 def _penalty(weights: _Weights, start: _Weights, data: _Data, envelope: Tensor) -> Float[Tensor, " neuron"]:
