@@ -101,6 +101,12 @@ scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "linear_nonlinear_
 plots.show_scores(scores);
 
 # %% [markdown]
+# Is the difference more than chance? Neuron by neuron, with a bootstrap interval over neurons and Wilcoxon's test:
+
+# %%
+rnb.compare_models(scores["cc_norm"], scores["linear_nonlinear_cc_norm"])
+
+# %% [markdown]
 # ## What it predicts
 #
 # A good, a middling and a bad cell: recorded mean with its standard error, twin and baseline.

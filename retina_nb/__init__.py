@@ -11,6 +11,7 @@ _HOME = {
     "Recording": "recording",
     "UserError": "errors",
     "build_twin": "models",
+    "compare_models": "metrics",
     "datasets": "loaders",
     "evaluate": "evaluation",
     "fit": "training",

@@ -136,7 +136,6 @@ def fit(
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=10**9,
-            deterministic="warn",
         )
         device = trainer.strategy.root_device
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
 
@@ -19,6 +20,8 @@ def show_learning_curve(history: pd.DataFrame, best_epoch: int) -> Figure:
     right.axvline(best_epoch + 1, color=CEILING, zorder=0)
     right.set(xlabel="epoch", ylabel="validation correlation\n(single trials)")
     right.set_title("grey line: the epoch that was kept", loc="right", fontsize=9)
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return made
 
 
@@ -51,7 +54,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
         bounds = scores[[f"{metric}_low", f"{metric}_high"]].to_numpy()[order].T
         right.vlines(place, *bounds, color=RECORDED, lw=0.6, label="95% interval")
     right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(min(low, 0), 1.1))
-    right.legend(frameon=False, fontsize=8, loc="lower left", ncols=2)
+    right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     return made
 
 
@@ -76,9 +79,10 @@ def show_positions(
         xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), aspect="equal", xlabel="x (pixels)", ylabel="y (pixels)"
     )
     left.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
+    right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
     distance = np.hypot(*(found - expected).T)
-    right.hist(distance.clip(max=4), bins=np.arange(0, 4.2, 0.2), color=TWIN)
+    right.hist(distance.clip(max=3.9), bins=np.arange(0, 4.2, 0.2), color=TWIN)
     right.axvline(1, color=CEILING)
     unit = "" if np.isnan(pixel_um) else f" of {pixel_um:g} µm"
-    right.set(xlabel=f"distance from the {expected_name} (pixels{unit}; 4 means 4 or more)", ylabel="neurons")
+    right.set(xlabel=f"distance from the {expected_name} (pixels{unit})", ylabel="neurons")
     return made

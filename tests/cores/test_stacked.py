@@ -111,3 +111,10 @@ def test_a_core_of_ones_own_needs_only_forward():
     core = Blur()
     assert feature_shape(core, (2, 5, 7), 10) == (3, 7, 3, 5)
     assert core.regularizer() == 0
+
+
+def test_it_compiles_without_a_break():
+    core = StackedCore(**SMALL).eval()
+    stimulus = torch.randn(1, 2, 12, 7, 9)
+    compiled = torch.compile(core, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(stimulus), core(stimulus))

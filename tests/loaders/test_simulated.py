@@ -151,7 +151,7 @@ def test_gaussian_noise_has_the_mean_and_variance_the_truth_says():
     [
         ({"clips": 3}, "clips must be at least 6"),
         ({"repeats": 0}, "repeats must be at least 1"),
-        ({"size": (5, 16)}, "at least 8 x 8"),
+        ({"size": (5, 16)}, "at least 10 x 10"),
         ({"noise": "pink"}, "known are gaussian, poisson"),
         ({"clipps": 30}, "did you mean 'clips'"),
     ],

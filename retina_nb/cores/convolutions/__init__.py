@@ -3,8 +3,6 @@
 To understand a core, `dense` is enough.
 """
 
-from math import prod
-
 from jaxtyping import Float
 from torch import Tensor
 
@@ -21,11 +19,10 @@ def pairwise_separable(
     padding: tuple[int, int] = (0, 0),
 ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
     """Convolve by the plan that suits shapes and device; see `pairwise_separable_dense`."""
-    lag, kernel = temporal.shape[2], prod(spatial.shape[2:])
-    places = prod(side + 2 * pad - k + 1 for side, pad, k in zip(x.shape[3:], padding, spatial.shape[2:], strict=True))
     # Products for each pair of channels and place; large matrix products run as fast as dense convolutions on a CPU,
     # twice is the margin for copies.
-    dense, toeplitz = lag * kernel, prod(x.shape[3:]) + x.shape[2]
-    if x.device.type == "cpu" and places > 0 and 2 * toeplitz < dense:
+    dense = temporal.shape[2] * spatial.shape[2] * spatial.shape[3]
+    toeplitz = x.shape[3] * x.shape[4] + x.shape[2]
+    if x.device.type == "cpu" and 2 * toeplitz < dense:
         return pairwise_separable_toeplitz(x, temporal, spatial, padding)
     return pairwise_separable_dense(x, temporal, spatial, padding)

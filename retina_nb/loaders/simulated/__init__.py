@@ -29,7 +29,7 @@ CARD = DatasetCard(
     stimulus="natural-like scenes, white noise, bars, gratings and chirps; green and UV",
     citation="retina_nb",
 )
-RATE, PIXEL_UM, MARGIN = CARD.rate, CARD.pixel_um, 3.5
+RATE, PIXEL_UM, MARGIN = CARD.rate, CARD.pixel_um, 4.5
 
 
 def load(
@@ -99,7 +99,7 @@ def _check(settings: dict) -> None:
         if settings[name] < value:
             raise UserError(f"simulated: {name} must be at least {value}, not {settings[name]}")
     if min(settings["size"]) < 2 * MARGIN + 1:
-        raise UserError(f"simulated: size must be at least 8 x 8 pixels, not {settings['size']}")
+        raise UserError(f"simulated: size must be at least 10 x 10 pixels, not {settings['size']}")
 
 
 def _orders(settings: dict) -> list[np.ndarray]:

@@ -271,7 +271,7 @@ def _units(kind: CellType, y: float, x: float, size: tuple[int, int], pixel_um: 
         made = []
         for dy, dx in places:
             place = (y + dy + shift[0], x + dx + shift[1])
-            # Subunits have surrounds of their own, as bipolar cells do: fine patterns drive some while they silence others.
+            # Subunits have surrounds of their own, as bipolar cells do: a fine pattern drives some and silences others.
             middle, extent = (place, 2 * spread) if kind.subunit_um else ((y, x), 3 * center)
             surround = kind.surround * around * _gaussian(size, middle, extent)
             made.append(kind.polarity * (colour * _gaussian(size, place, spread) - surround))
