@@ -1,3 +1,5 @@
+import inspect
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +17,7 @@ def test_every_preset_builds_and_predicts(preset):
     recordings = load(sessions=1, orders=1, cells_per_session=2, clips=6, test_clips=1, repeats=1)
     twin = rnb.build_twin(preset, recordings)
     assert twin(torch.zeros(1, 2, twin.lag + 4, 18, 16), "simulated_1").shape == (1, 4, 2)
+    assert twin.config["training"].keys() <= inspect.signature(rnb.fit).parameters.keys()
 
 
 def test_presets_say_what_they_are():
