@@ -235,3 +235,12 @@ class Recording:
                 raise UserError(f"{where}: neurons[{name!r}] has {len(values)} entries for {self.n_neurons} neurons")
         if not (np.isfinite(self.rate) and self.rate > 0):
             raise UserError(f"{where}: rate must be a positive number of bins per second, not {self.rate}")
+
+
+def sessions_that_share(recordings: Mapping[str, Recording]) -> list[list[str]]:
+    """Names of the sessions, grouped by what they saw: the same frames, labels and onsets at the same times."""
+    groups: dict[tuple, list[str]] = {}
+    for name, one in recordings.items():
+        timeline = (one.frames.tobytes(), one.split.tobytes(), one.onsets.tobytes())
+        groups.setdefault((id(one.movie), one.mirrored, one.pixel_um, *timeline), []).append(name)
+    return list(groups.values())

@@ -64,6 +64,7 @@ def fit(
     patience: int = 3,
     clip_norm: float = 1.0,
     averaging: float = 0.9,
+    equal_neurons: bool = False,
     seed: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -89,6 +90,8 @@ def fit(
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
             Juditsky 1992); 0 for none.
+        equal_neurons: whether the loss of each neuron is divided by its mean response, so that quiet neurons count
+            as much as busy ones.
         seed: fixes the order of batches and dropout.
         folder: where to keep checkpoints and logs; needed to resume.
         resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none.
@@ -151,7 +154,8 @@ def fit(
                 device=device,
             )
 
-        module = _Training(twin, learning_rate, weight_decay, patience, seed, compile)
+        weights = _neuron_weights(recordings) if equal_neurons else {}
+        module = _Training(twin, learning_rate, weight_decay, patience, seed, compile, weights)
         newest = home / "last.ckpt"
         trainer.fit(
             module,
@@ -174,12 +178,20 @@ def fit(
 
 class _Training(L.LightningModule):
     def __init__(
-        self, twin: CoreReadout, learning_rate: float, weight_decay: float, patience: int, seed: int, compile: bool
+        self,
+        twin: CoreReadout,
+        learning_rate: float,
+        weight_decay: float,
+        patience: int,
+        seed: int,
+        compile: bool,
+        neuron_weights: Mapping[str, Tensor],
     ) -> None:
         super().__init__()
         self.twin = twin
         # In a list, so that the core is not registered twice.
         self._cores = [torch.compile(twin.core) if compile else twin.core]
+        self._neuron_weights = neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
         self._plateau_state: dict[str, Any] = {}
         self._predicted: dict[str, list[tuple[Tensor, Tensor]]] = {}
@@ -244,7 +256,10 @@ class _Training(L.LightningModule):
         total, count = features.new_zeros(()), features.new_zeros(())
         for session, target in batch.targets.items():
             rate = self.twin.read(features[target.rows], session)
-            total = total + (target.weights[..., None] * poisson_loss(rate, target.responses)).sum()
+            loss = target.weights[..., None] * poisson_loss(rate, target.responses)
+            if session in self._neuron_weights:
+                loss = loss * self._neuron_weights[session].to(loss.device)
+            total = total + loss.sum()
             count = count + target.weights.sum() * rate.shape[-1]
         if not torch.isfinite(total):
             raise UserError("training diverged (the loss is not finite): lower learning_rate")
@@ -339,6 +354,14 @@ def _writable(folder: Path) -> Path:
         probe.touch()
     (folder / ".writable").unlink()
     return folder
+
+
+def _neuron_weights(recordings: Mapping[str, Recording]) -> dict[str, Tensor]:
+    """For each session, what the loss of each neuron is multiplied by: the mean response of all over its own."""
+    means = {name: torch.from_numpy(one.response("train").mean(axis=0)) for name, one in recordings.items()}
+    overall = torch.cat([*means.values()]).mean()
+    # A neuron that hardly ever fires does not get to decide alone.
+    return {name: overall / mean.clamp(min=0.05 * overall) for name, mean in means.items()}
 
 
 def _check_sessions(twin: CoreReadout, recordings: Mapping[str, Recording]) -> None:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.errors import UserError
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, sessions_that_share
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class SharedBatches:
         device: str | torch.device = "cpu",
     ) -> None:
         self.lag, self.batch_size, self.seed, self.device, self.epoch = lag, batch_size, seed, torch.device(device), 0
-        self._groups = [_Group(members, split, lag) for members in _sharing(recordings)]
+        groups = sessions_that_share(recordings)
+        self._groups = [_Group([recordings[name] for name in names], split, lag) for names in groups]
         self._chunk = min(chunk_size, *(group.longest for group in self._groups))
         # (chunk, 4): group, first output bin, and the bins from which and before which outputs count
         self._chunks = np.concatenate([group.chunks(number, self._chunk) for number, group in enumerate(self._groups)])
@@ -133,14 +134,6 @@ class _Group:
                 # A last chunk that sticks out is moved back, and counts only the bins that are its own.
                 rows.append((number, np.clip(start, low, high - size), start, min(start + size, end)))
         return np.array(rows)
-
-
-def _sharing(recordings: Mapping[str, Recording]) -> list[list[Recording]]:
-    groups: dict[tuple, list[Recording]] = {}
-    for recording in recordings.values():
-        timeline = (recording.frames.tobytes(), recording.split.tobytes(), recording.onsets.tobytes())
-        groups.setdefault((id(recording.movie), recording.mirrored, *timeline), []).append(recording)
-    return list(groups.values())
 
 
 def _resident(frames: object, device: torch.device) -> Tensor | None:

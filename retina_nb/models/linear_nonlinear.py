@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.losses import poisson_loss
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, sessions_that_share
 
 # Strengths of the penalty, in nats per spike times training bins: the more bins, the less it weighs. From weak to
 # strong, each fit starting from the one before, because a filter that was shrunk to nothing does not come back.
@@ -135,20 +135,11 @@ def fit_linear_nonlinear(recordings: Mapping[str, Recording], *, history: float 
         raise UserError(f"the sessions of one baseline must have one rate, not {sorted(rates)} Hz")
     lag = max(1, round(history * rates.pop()))
     models: dict[str, LinearNonlinear] = {}
-    for names in _sharing(recordings):
+    for names in sessions_that_share(recordings):
         members = [recordings[name] for name in names]
         parts = zip(*(weight.split([r.n_neurons for r in members]) for weight in _fit(members, lag)), strict=True)
         models |= {name: LinearNonlinear(*map(torch.clone, part)) for name, part in zip(names, parts, strict=True)}
     return LinearNonlinearBaseline(models)
-
-
-def _sharing(recordings: Mapping[str, Recording]) -> list[list[str]]:
-    """Names of the sessions that saw the same frames at the same times."""
-    groups: dict[tuple, list[str]] = {}
-    for name, r in recordings.items():
-        timeline = (r.frames.tobytes(), r.split.tobytes(), np.asarray(r.onsets).tobytes())
-        groups.setdefault((id(r.movie), r.mirrored, r.pixel_um, *timeline), []).append(name)
-    return list(groups.values())
 
 
 @dataclass(frozen=True)
