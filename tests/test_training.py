@@ -30,8 +30,8 @@ def test_a_twin_learns_planted_cells():
     before = rnb.evaluate(twin, recordings, baseline=None)["correlation"].median()
     fit = rnb.fit(twin, recordings, max_epochs=15, learning_rate=0.05, patience=8, **FAST)
     after = rnb.evaluate(twin, recordings, baseline=None)["correlation"].median()
-    assert before < 0.1
     assert after > 0.3
+    assert after > before + 0.15
     assert len(fit.history) == 15
     assert fit.history["loss"].iloc[-1] < fit.history["loss"].iloc[0]
 
