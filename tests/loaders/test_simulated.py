@@ -159,6 +159,8 @@ def test_gaussian_noise_has_the_mean_and_variance_the_truth_says():
 def test_bad_settings_are_refused_in_a_sentence(settings, message):
     with pytest.raises(rnb.UserError, match=message):
         rnb.load_recordings("simulated", **settings)
+    with pytest.raises(rnb.UserError, match=message):
+        rnb.load_truth(**settings)
 
 
 def test_truth_refuses_stimuli_that_do_not_fit():

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from retina_nb.errors import UserError
+from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 from retina_nb.loaders import DatasetCard
 from retina_nb.loaders.download import cache_dir
@@ -66,12 +66,20 @@ def load(
 
 
 def load_truth(**settings: object) -> Truth:
-    """The truth behind ``load(**settings)``."""
+    """The truth behind ``load(**settings)``.
+
+    Raises:
+        UserError: if there is no such setting (the closest one is named), or a number is too small to simulate.
+    """
     return _simulate(settings)[0]
 
 
 def _simulate(settings: dict) -> tuple[Truth, dict[str, Recording]]:
-    settings = {name: p.default for name, p in inspect.signature(load).parameters.items()} | settings
+    defaults = {name: parameter.default for name, parameter in inspect.signature(load).parameters.items()}
+    for name in settings:
+        if name not in defaults:
+            raise unknown("setting of dataset simulated", name, defaults)
+    settings = defaults | settings
     settings["size"] = tuple(settings["size"])
     _check(settings)
     size, seed = settings["size"], settings["seed"]

@@ -1,6 +1,6 @@
 """The cell types of the simulated retina and where their cells lie."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ class CellType:
         latency: time to peak of the temporal filter (s).
         transience: weight of the filter's second, opposite lobe.
         colour: weight of the green and the UV channel in the centre.
-        surround: weight of the surround, three times as wide as the centre.
+        surround: weight of the surround: three times as wide as the centre, or twice as wide as each subunit.
         subunit_um: standard deviation of the rectified subunits (µm); None for a linear receptive field.
         on_off: whether subunits respond to both polarities.
         direction: preferred direction of motion (degrees; 0 is right, 90 is up); None if not selective.
@@ -38,7 +38,7 @@ class CellType:
     gain_control: float = 0.0
     threshold: float = 0.5
     suppressed: bool = False
-    surround_colour: tuple[float, float] | None = field(default=None)
+    surround_colour: tuple[float, float] | None = None
 
     @property
     def nonlinear(self) -> bool:
