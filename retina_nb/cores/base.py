@@ -13,10 +13,14 @@ class Core(nn.Module):
     """
 
     lag: int  # bins of history before the first output; measured where a subclass does not say
+    lookahead: int = 0  # bins of the future that an output sees: 0 in a causal core
+    stride: int = 1  # pixels of the stimulus from one pixel of the feature movie to the next
+    per_session: bool = False  # whether forward takes the name of a session after the stimulus
 
     def regularizer(self) -> Float[Tensor, ""]:
         """Penalty added to the mean loss; none by default."""
-        return torch.zeros((), device=next(self.parameters()).device)
+        parameter = next(self.parameters(), None)
+        return torch.zeros((), device=None if parameter is None else parameter.device)
 
 
 @torch.no_grad()
@@ -25,7 +29,7 @@ def feature_shape(core: nn.Module, stimulus_shape: tuple[int, int, int], time: i
     training = core.training
     core.eval()
     channel, height, width = stimulus_shape
-    parameter = next(core.parameters())
-    features = core(torch.zeros(1, channel, time, height, width, device=parameter.device, dtype=parameter.dtype))
+    like = next(core.parameters(), torch.zeros(()))
+    features = core(torch.zeros(1, channel, time, height, width, device=like.device, dtype=like.dtype))
     core.train(training)
     return tuple(features.shape[1:])

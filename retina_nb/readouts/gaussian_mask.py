@@ -1,17 +1,16 @@
 """The readout of Höfling et al. 2024: each neuron looks through a Gaussian mask."""
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retina_nb.readouts.base import Readout, inverse_softplus
+from retina_nb.readouts.base import LinearReadout
 
 
-class GaussianMaskReadout(Readout):
+class GaussianMaskReadout(LinearReadout):
     """A neuron weighs features under an isotropic Gaussian mask of its own place and width.
 
-    ``rate = softplus(scale * sum_c feature_weight_c * sum_xy mask_xy * feature_cxy + bias)``, where masks sum to
+    ``rate = nonlinearity(scale * sum_c feature_weight_c * sum_xy mask_xy * feature_cxy + bias)``, where masks sum to
     one (Höfling et al. 2024, eLife 13:e86860). Places are in units in which the longer side of the feature
     movie runs from -1 to 1.
 
@@ -22,6 +21,7 @@ class GaussianMaskReadout(Readout):
         width_scale: factor between the parameter and the mask's log variance.
         initial_width: standard deviation of the masks at the start.
         positive: whether feature weights are kept at or above zero.
+        nonlinearity: name of the output nonlinearity.
         width_penalty: weight of the penalty on the masks' variances.
         feature_penalty: weight of the penalty on absolute feature weights.
     """
@@ -37,10 +37,11 @@ class GaussianMaskReadout(Readout):
         width_scale: float = 4.0,
         initial_width: float = 0.3,
         positive: bool = True,
+        nonlinearity: str = "softplus",
         width_penalty: float = 0.0,
         feature_penalty: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(neurons, nonlinearity=nonlinearity)
         channels, _, height, width = feature_shape
         self.extent = (height / max(height, width), width / max(height, width))
         self.position_scale, self.width_scale, self.positive = position_scale, width_scale, positive
@@ -52,7 +53,6 @@ class GaussianMaskReadout(Readout):
         self.log_variance = nn.Parameter(log_variance.expand(neurons).clone())
         self.features = nn.Parameter(1 / channels + 0.01 * torch.randn(channels, neurons))
         self.scale = nn.Parameter(torch.ones(neurons))
-        self.bias = nn.Parameter(torch.zeros(neurons))
 
     def masks(self) -> Float[Tensor, "neuron height width"]:
         """The masks; each sums to one."""
@@ -62,11 +62,8 @@ class GaussianMaskReadout(Readout):
         mask = torch.exp(-0.5 * exponent.clamp(max=20))
         return mask / mask.sum(dim=(1, 2), keepdim=True)
 
-    def forward(self, features: Float[Tensor, "batch feature time height width"]) -> Float[Tensor, "batch time neuron"]:
-        weights = torch.einsum("nhw,cn,n->chwn", self.masks(), self.features, self.scale)
-        # One product for all features and pixels.
-        flat = features.movedim(2, 1).flatten(2)  # (batch, time, feature * height * width)
-        return F.softplus(flat @ weights.flatten(0, 2) + self.bias)
+    def weights(self) -> Float[Tensor, "feature height width neuron"]:
+        return torch.einsum("nhw,cn,n->chwn", self.masks(), self.features, self.scale)
 
     def regularizer(self) -> Float[Tensor, ""]:
         variance = (self.width_scale * self.log_variance).exp().mean()
@@ -79,7 +76,7 @@ class GaussianMaskReadout(Readout):
 
     @torch.no_grad()
     def initialize(self, mean_rate: Float[Tensor, " neuron"], position: Float[Tensor, "neuron 2"]) -> None:
-        self.bias.copy_(inverse_softplus(mean_rate.clamp(min=1e-3)))
+        super().initialize(mean_rate, position)
         edge = self.grid[-1, -1]
         last = torch.tensor(self.grid.shape[:2], device=edge.device) - 1
         place = 2 * position / last.clamp(min=1) * edge
