@@ -1,59 +1,174 @@
-"""Twins on disk: safetensors for the weights, JSON for the rest. Nothing in a file is ever executed."""
+"""Models on disk: safetensors for the weights, JSON for the rest. Nothing in a file is ever executed."""
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+from torch import Tensor, nn
 
 import retina_nb
-from retina_nb.errors import UserError
+from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
-from retina_nb.models.core_readout import CoreReadout
 
 _KEY = "retina_nb"
+# Where the models live that are not twins; each says its `kind`, `config` and `about`, and has a `from_config`.
+_HOMES = {
+    "ensemble": ("ensemble", "Ensemble"),
+    "glm": ("glm", "GLM"),
+    "linear_nonlinear": ("linear_nonlinear", "LinearNonlinear"),
+    "spatial_contrast": ("spatial_contrast", "SpatialContrast"),
+    "sparse_autoencoder": ("sparse_autoencoder", "SparseAutoencoder"),
+    "subunits": ("subunits", "SubunitModel"),
+}
 
 
-def save_twin(twin: CoreReadout, path: str | Path) -> Path:
-    """Write a twin to `path`; see `CoreReadout.save`."""
+@dataclass
+class Stored:
+    """A model as a file holds it.
+
+    Args:
+        kind: which class it is; ``"core_readout"`` for a twin.
+        config: what its parts are; None for a twin whose parts were made by hand.
+        about: what is known of the recordings.
+        weights: its state dict.
+        stimulus_shape: (channel, height, width), of a twin.
+    """
+
+    kind: str
+    config: dict[str, Any] | None
+    about: dict[str, Any]
+    weights: dict[str, Tensor]
+    stimulus_shape: tuple[int, int, int] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def save_model(model: Any, path: str | Path) -> Path:
+    """Write a twin or another model of this package; returns its path. See `load_twin`."""
+    arrays: dict[str, Tensor] = {}
     card = {
-        "config": twin.config,
-        "stimulus_shape": twin.stimulus_shape,
-        "about": twin.about,
+        "kind": model.kind,
+        "config": model.config,
+        "stimulus_shape": getattr(model, "stimulus_shape", None),
+        "about": _without_arrays(model.about, arrays),
         "versions": {"retina_nb": retina_nb.__version__, "torch": torch.__version__},
     }
-    weights = {name: value.detach().contiguous().cpu() for name, value in twin.state_dict().items()}
+    weights = {name: value.detach().contiguous().cpu() for name, value in model.state_dict().items()}
     with replace_file(path) as temporary:
-        save_file(weights, temporary, metadata={_KEY: json.dumps(card, default=_plain)})
+        save_file(weights | arrays, temporary, metadata={_KEY: json.dumps(card)})
     return Path(path)
 
 
-def load_twin(path: str | Path, device: str | torch.device = "cpu", **parts: Any) -> CoreReadout:
-    """Read a twin that was saved with `CoreReadout.save`, ready to predict.
+def load_twin(
+    path_or_name: str | Path,
+    device: str | torch.device = "cpu",
+    *,
+    core: nn.Module | None = None,
+    readout: nn.Module | None = None,
+    about: Mapping[str, Any] | None = None,
+) -> Any:
+    """Read a model from a file, or a published twin by its name, ready to predict.
+
+    Called as ``twin(stimulus, session=None)``: the rates of a session's neurons, of all sessions' in sorted order if
+    None. Reads what was saved with ``save``, and Lightning checkpoints of OpenRetina (its unified and its example
+    core-readout models), of which nothing is executed.
 
     Args:
-        path: a ``.safetensors`` file.
+        path_or_name: a ``.safetensors`` or ``.ckpt`` file, or a name listed by `zoo()`, which is downloaded once.
         device: where to put it.
-        parts: ``core=`` and ``readout=`` modules of the right shapes, for a twin that was made of parts by hand.
+        core, readout: modules of the right shapes, for a twin that was made of parts by hand.
+        about: what the file does not say of its recordings or says wrongly, e.g. ``{"rate_hz": 30, "pixel_um": 50}``.
 
     Raises:
-        UserError: if the file is missing, damaged, not a twin, or of other shapes than its parts.
+        UserError: if the file is missing, damaged, hostile, not a model, or of other shapes than its parts; if there
+            is no published twin of this name or it cannot be downloaded.
     """
+    path = _locate(path_or_name)
+    stored = _read(path)
+    stored.about |= about or {}
+    parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
+    model = _build(stored, path, parts)
+    _check_shapes(model, stored.weights, path)
+    model.load_state_dict(stored.weights)
+    return model.to(device).eval()
+
+
+def _locate(path_or_name: str | Path) -> Path:
+    from retina_nb.models.zoo import PUBLISHED, find_published
+
+    path = Path(path_or_name)
+    if path.is_file():
+        return path
+    if str(path_or_name) in PUBLISHED:
+        return find_published(str(path_or_name))
+    if path.suffix or len(path.parts) > 1:
+        raise UserError(f"no twin at {path}: check the path")
+    raise unknown("twin", str(path_or_name), PUBLISHED)
+
+
+def _read(path: Path) -> Stored:
+    try:
+        with path.open("rb") as file:
+            start = file.read(2)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from None
+    if start == b"PK" or start[:1] == b"\x80":  # a zip or a pickle, as torch.save writes
+        from retina_nb.models.openretina import read_checkpoint
+
+        return read_checkpoint(path)
+    return _read_safetensors(path)
+
+
+def _read_safetensors(path: Path) -> Stored:
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path} is damaged or not a safetensors file ({error}); save or copy it again") from None
+    try:
+        card = json.loads(metadata[_KEY])
+        missing = {"kind", "config", "stimulus_shape", "about", "versions"} - card.keys()
+    except (KeyError, ValueError, AttributeError):
+        missing = {_KEY}
+    if missing:
+        raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {sorted(missing)[0]}")
+    shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
+    about = _with_arrays(card["about"], tensors)
+    weights = {name: value for name, value in tensors.items() if not name.startswith("about/")}
+    return Stored(card["kind"], card["config"], about, weights, shape, card["versions"])
+
+
+def _build(stored: Stored, path: Path, parts: Mapping[str, Any] | None) -> Any:
+    from retina_nb.models.core_readout import CoreReadout
     from retina_nb.models.presets import assemble
 
-    weights, card = _read(Path(path))
-    shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
     if parts:
-        twin = CoreReadout(**parts, stimulus_shape=shape, about=card["about"])
-    elif card["config"] is None:
+        return CoreReadout(**parts, stimulus_shape=stored.stimulus_shape, about=stored.about)
+    if stored.config is None:
         raise UserError(
             f"{path}: this twin was made of parts by hand, give them as load_twin(path, core=..., readout=...)"
         )
-    else:
-        twin = assemble(card["config"], shape, card["about"])
-    expected = twin.state_dict()
+    if stored.kind == CoreReadout.kind:
+        if stored.stimulus_shape is None:
+            raise UserError(f"{path}: the twin does not say the shape of its stimuli; save it again")
+        return assemble(stored.config, stored.stimulus_shape, stored.about)
+    if stored.kind not in _HOMES:
+        raise unknown(f"kind of model in {path}", stored.kind, [CoreReadout.kind, *_HOMES])
+    module, name = _HOMES[stored.kind]
+    model = getattr(import_module(f"retina_nb.models.{module}"), name).from_config(stored.config)
+    model.about = stored.about
+    return model
+
+
+def _check_shapes(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    expected = model.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
         raise UserError(
             f"{path}: {name} is {'missing' if name in expected else 'of another model'}; give the parts it has"
@@ -63,29 +178,28 @@ def load_twin(path: str | Path, device: str | torch.device = "cpu", **parts: Any
             raise UserError(
                 f"{path}: {name} has shape {tuple(weights[name].shape)}, the model needs {tuple(value.shape)}"
             )
-    twin.load_state_dict(weights)
-    return twin.to(device).eval()
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    if not path.is_file():
-        raise UserError(f"no twin at {path}: check the path")
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged or not a safetensors file ({error}); save or copy it again") from None
-    try:
-        card = json.loads(metadata[_KEY])
-        missing = {"config", "stimulus_shape", "about"} - card.keys()
-    except (KeyError, ValueError, AttributeError):
-        missing = {_KEY}
-    if missing:
-        raise UserError(f"{path} holds tensors but is not a twin of retina_nb: its metadata lack {sorted(missing)[0]}")
-    return weights, card
+def _without_arrays(value: Any, arrays: dict[str, Tensor]) -> Any:
+    """The same for JSON. Numeric arrays go to `arrays`, and their names stay where they were."""
+    if isinstance(value, Mapping):
+        return {str(key): _without_arrays(part, arrays) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_arrays(part, arrays) for part in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray) and value.dtype.kind in "biuf" and value.ndim:
+        name = f"about/{len(arrays)}"
+        arrays[name] = torch.from_numpy(np.array(value, order="C"))
+        return {"array": name}
+    return value.tolist() if isinstance(value, np.ndarray | Tensor) else value
 
 
-def _plain(value: Any) -> Any:
-    """NumPy numbers and arrays as JSON."""
-    return value.tolist()
+def _with_arrays(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    if isinstance(value, list):
+        return [_with_arrays(part, tensors) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if value.keys() == {"array"} and value["array"] in tensors:
+        return tensors[value["array"]].numpy()
+    return {key: _with_arrays(part, tensors) for key, part in value.items()}

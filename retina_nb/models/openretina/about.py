@@ -1,0 +1,96 @@
+"""What a checkpoint of OpenRetina says of the recordings, in our words."""
+
+import logging
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from retina_nb.models.openretina.pickled import plain
+
+# What a published file does not say, and who uses it has to know.
+_ASKED = ("rate_hz", "pixel_um")
+
+
+def describe(data_info: Mapping[str, Any], neurons: Mapping[str, int], shape: Sequence[int], place: str) -> dict:
+    """What `CoreReadout.about` holds, from the `data_info` of a checkpoint.
+
+    Numbers that are known to be wrong are corrected, which is said in the log and in ``about["corrections"]``; what is
+    missing is asked for by name.
+
+    Args:
+        data_info: of the checkpoint.
+        neurons: number of neurons of each session.
+        shape: (channel, height, width) of the stimuli.
+        place: what to call the file.
+    """
+    about: dict[str, Any] = {
+        "neurons": dict(neurons),
+        "rate_hz": _number(data_info.get("stimulus_rate_hz", data_info.get("response_rate_hz"))),
+        "pixel_um": _number(data_info.get("retina_pixel_size_um")),
+        "unit": "as recorded",
+        "stimulus_mean": _number(data_info.get("stim_mean")),
+        "stimulus_std": _number(data_info.get("stim_std")),
+        "channels": [],
+        "source": f"OpenRetina checkpoint {place}",
+        "corrections": [],
+    }
+    if tuple(shape) == (2, 18, 16) and about["pixel_um"] == 12.5:
+        about["pixel_um"] = 50.0
+        about["corrections"] = ["pixel_um: the file says 12.5, stimuli of 18 x 16 pixels have 50"]
+    for ours, theirs in (("species", "animal_species"), ("stimulus", "stimulus_class")):
+        if isinstance(value := plain(data_info.get(theirs)), str):
+            about[ours] = value
+    if sessions := _sessions(data_info):
+        about["sessions"] = sessions
+    if scores := data_info.get("pretrained_performance"):
+        about["scores"] = {
+            "metric": str(data_info.get("pretrained_performance_metric", "correlation")),
+            "sessions": {name: _array(values) for name, values in scores.items()},
+        }
+    _say(about, data_info, place)
+    return about
+
+
+def _say(about: Mapping[str, Any], data_info: Mapping[str, Any], place: str) -> None:
+    log = logging.getLogger(__name__)
+    for correction in about["corrections"]:
+        log.warning("%s: corrected %s", place, correction)
+    missing = [name for name in _ASKED if about[name] is None]
+    if missing:
+        log.warning(
+            "%s does not say %s; give what you know as load_twin(..., about={%s})",
+            place,
+            " and ".join(missing),
+            ", ".join(f'"{name}": ...' for name in missing),
+        )
+
+
+def _number(value: Any) -> float | None:
+    """A finite number, also from texts like ``"85Hz"``; None from anything else."""
+    value = plain(value)
+    if isinstance(value, str):
+        match = re.fullmatch(r"\s*([0-9.]+)\s*(hz|um|µm)?\s*", value, re.IGNORECASE)
+        value = float(match[1]) if match else None
+    if isinstance(value, Tensor | np.ndarray):
+        value = value.item() if math.prod(value.shape) == 1 else None
+    if isinstance(value, int | float | np.number) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _sessions(data_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """What is known of each session, such as the eye, ROI numbers and cell types."""
+    known = data_info.get("sessions_kwargs") or {}
+    return {
+        str(session): {str(name): _array(plain(value)) for name, value in values.items()}
+        for session, values in known.items()
+        if isinstance(values, Mapping) and values
+    }
+
+
+def _array(value: Any) -> Any:
+    return value.detach().numpy() if isinstance(value, Tensor) else value
