@@ -75,7 +75,8 @@ def server(monkeypatch, tmp_path):
 
 
 def left_over(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    """Names of the files in a folder, but for those that keep the records."""
+    return {path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".downloads")}
 
 
 def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
