@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
@@ -282,7 +282,7 @@ def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
     problem, pause = "", PAUSE
     for attempt in range(ATTEMPTS):
         if attempt and transfer.stop.wait(pause):
-            break
+            raise CancelledError
         pause *= 2 if attempt else 1
         try:
             with _ask(file, part, transfer) as answer:
@@ -346,7 +346,7 @@ def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _
         require_space(part.parent, (file.size or 0) - out.tell(), f"the download of {file.name}")
         for block in answer.iter_content(_BLOCK):
             if transfer.stop.is_set():
-                return
+                raise CancelledError
             out.write(block)
             transfer.bar.update(len(block))
             if out.tell() > (file.size or out.tell()):

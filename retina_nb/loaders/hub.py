@@ -120,7 +120,7 @@ def hub_file(path_in_repo: str) -> Path:
 
 def _published(dataset: str, wanted: Sequence[str], folder: Path) -> list[RemoteFile]:
     """The published files that are `wanted`, once each; asks the hub only for listings that `folder` does not have."""
-    files = {}
+    files: dict[str, RemoteFile] = {}
     for path in wanted:
         found = [RemoteFile(path, _url(f"{ROOTS[dataset]}/{path}"))]
         if _is_pattern(path):
@@ -179,8 +179,8 @@ def _listing(dataset: str, inside: str, folder: Path) -> list[RemoteFile]:
 def _listings(folder: Path) -> dict[str, list]:
     """The remembered listings by folder: name, size and SHA-256 of every file; none if they cannot be read."""
     try:
-        return json.loads((folder / LISTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads((folder / LISTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -204,11 +204,8 @@ def _ask_for_listing(dataset: str, inside: str) -> list[tuple[str, int, str | No
             f"{dataset}: cannot list its files on {api.endpoint}: {' '.join(reason.split())}; try again later, or put "
             f"the files of {_page(dataset)} into a folder and give it as data_dir"
         ) from None
-    return [
-        (entry.path.removeprefix(f"{root}/"), entry.size, entry.lfs.sha256 if entry.lfs else None)
-        for entry in entries
-        if isinstance(entry, RepoFile)
-    ]
+    files = [entry for entry in entries if isinstance(entry, RepoFile) and ".." not in entry.path.split("/")]
+    return [(file.path.removeprefix(f"{root}/"), file.size, file.lfs.sha256 if file.lfs else None) for file in files]
 
 
 def _url(path_in_repo: str) -> str:
