@@ -84,19 +84,26 @@ def find_or_download(file: RemoteFile, dataset: str, data_dir: str | Path | None
         UserError: if a folder is missing, `data_dir` does not have the file, the file is not the published
             one, or it cannot be downloaded.
     """
-    found = None
-    for folder in user_folders(dataset, data_dir):
-        found = found or next((place for place in (folder, folder / dataset) if (place / file.name).exists()), None)
+    found = find_downloaded(file, dataset, data_dir)
     if found is None and data_dir is not None:
         raise UserError(
             f"{dataset}: {data_dir} has no file {file.name}; put it there from {file.url}, or leave data_dir out"
         )
-    if found is None:
-        found = cache_dir() / dataset
-        download([file], found)
-    else:
-        check([file], found)
-    return found / file.name
+    folder = cache_dir() / dataset if found is None else found
+    download([file], folder)
+    return folder / file.name
+
+
+def find_downloaded(file: RemoteFile, dataset: str, data_dir: str | Path | None = None) -> Path | None:
+    """The folder on this machine that has a file, see `find_or_download`; None if it would have to be downloaded.
+
+    Raises:
+        UserError: if a folder that the user named is missing.
+    """
+    named = user_folders(dataset, data_dir)
+    places = [place for folder in named for place in (folder, folder / dataset)]
+    places += [cache_dir() / dataset] if data_dir is None else []
+    return next((place for place in places if (place / file.name).exists()), None)
 
 
 def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
