@@ -65,6 +65,6 @@ def _format_of_file(path: Path) -> Format:
         if any(key.startswith("responses_") for key in keys):
             return _LAYOUT
         raise UserError(
-            f"{path} is HDF5, but not in a known layout: it has {', '.join(keys[:20]) or 'nothing'}, and neither datasets "
-            "responses_NAME nor what write_recordings or NWB writes"
+            f"{path} is HDF5, but not in a known layout: it has {', '.join(keys[:20]) or 'nothing'}, and neither "
+            "datasets responses_NAME nor what write_recordings or NWB writes"
         )

@@ -3,6 +3,7 @@
 import math
 import os
 from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +72,8 @@ class OnDiskFrames:
         found, at = self._dataset(), self._axes.index("frame")
         pixels = np.empty((self.shape[0], len(numbers), *self.shape[2:]), self.dtype)
         order = [self._axes.index(axis) for axis in _AXES if axis in self._axes]
-        starts = np.flatnonzero(np.diff(numbers, prepend=-2) > 1)
-        for start, stop in zip(starts, [*starts[1:], len(numbers)], strict=True):
+        edges = np.flatnonzero(np.diff(numbers, prepend=-2, append=self.shape[1] + 1) > 1)
+        for start, stop in pairwise(edges):
             run = slice(int(numbers[start]), int(numbers[stop - 1]) + 1)
             part = h5.read_part(found, (*[slice(None)] * at, run)).transpose(order)
             pixels[:, start:stop] = part  # where there is no channel, it is broadcast

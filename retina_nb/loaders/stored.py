@@ -2,16 +2,16 @@
 
     movies/0              attributes mean, std, channels
         frames            (channel, frame, height, width) of any dtype, or
-        bits              (frame, byte) pixels -1 and 1, packed as by `numpy.packbits`; attributes height, width
-    sessions/NAME         attributes order, session, movie, rate, pixel_um, unit, mirrored
+        bits              (frame, byte) pixels -1 and 1, packed as by `numpy.packbits`; then also height, width
+    sessions/NAME         attributes order, session, movie, rate, pixel_um, unit, mirrored, signed
         responses         (time, neuron) float32
         frames, split     (time,); split is 0 for unused, 1 for train, 2 for validation, 3 for test
         onsets            (onset,)
         repeats/NAME      (trial, time) bins
         neurons/NAME      (neuron, ...)
-        metadata/NAME     an array, or text in JSON
+        about/NAME        an array, or text in JSON
 
-Movies that sessions share are there once. What shrinks is compressed. Text is UTF-8.
+Movies that sessions share are there once. What shrinks is compressed, and everything has checksums. Text is UTF-8.
 """
 
 import json
@@ -35,6 +35,15 @@ from retina_nb.recording import SPLITS, UNUSED, Movie, Recording
 VERSION = 1
 
 _LABELS = (UNUSED, *SPLITS)
+_FACTS: dict[str, type] = {
+    "session": str,
+    "rate": float,
+    "pixel_um": float,
+    "unit": str,
+    "mirrored": bool,
+    "signed": bool,
+}
+_TABLES = ("repeats", "neurons", "about")
 _BLOCK = 2**26  # bytes of a movie that are written at once
 _CHUNK = 2**19  # bytes that are compressed together
 _SAMPLE = 2**18  # bytes by which it is judged whether compression pays
@@ -63,7 +72,8 @@ def write_recordings(recordings: Mapping[str, Recording], path: str | Path) -> P
         raise UserError(f"there are no recordings to write to {path}")
     with replace_file(path) as temporary:
         try:
-            with h5py.File(temporary, "w") as file:
+            # In this version of HDF5 its own structures have checksums, too.
+            with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
                 _write_all(file, recordings)
         except OSError as error:
             raise UserError(f"cannot write {path}: {error.strerror or error}") from None
@@ -102,7 +112,7 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
 
 
 def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:
-    file.attrs["format"], file.attrs["version"] = STORED, VERSION
+    _put(file, format=STORED, version=VERSION)
     numbers: dict[int, str] = {}
     for order, (name, recording) in enumerate(recordings.items()):
         try:
@@ -110,79 +120,86 @@ def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:
                 numbers[id(recording.movie)] = str(len(numbers))
                 _write_movie(file.create_group(f"movies/{len(numbers) - 1}"), recording.movie)
             group = file.create_group(f"sessions/{_key(name)}")
-            group.attrs.update({"name": name, "order": order, "movie": numbers[id(recording.movie)]})
+            _put(group, name=name, order=order, movie=numbers[id(recording.movie)])
             _write_session(group, recording)
         except (UserError, ValueError, TypeError) as error:
             raise UserError(f"session {name} cannot be written: {error}") from None
 
 
 def _write_movie(group: h5py.Group, movie: Movie) -> None:
-    group.attrs.update({"mean": movie.mean, "std": movie.std, "channels": json.dumps(movie.channels)})
-    if isinstance(movie.frames, PackedFrames):
-        _, _, height, width = movie.frames.shape
-        _write(group, "bits", movie.frames.bits)
-        group["bits"].attrs.update({"height": height, "width": width})
-        return
+    _put(group, mean=movie.mean, std=movie.std, channels=json.dumps(movie.channels))
     channel, frame, height, width = movie.frames.shape
-    first = np.asarray(movie.frames[:, np.arange(1)])
-    step = max(1, _BLOCK // first.nbytes)
+    if isinstance(movie.frames, PackedFrames):
+        _write(group, "bits", movie.frames.bits)
+        _put(group, height=height, width=width)
+        return
+    frame_bytes = np.asarray(movie.frames[:, np.arange(1)]).nbytes
+    step = max(1, _BLOCK // frame_bytes)
     first = np.asarray(movie.frames[:, np.arange(min(step, frame))])
-    chunks = (channel, min(frame, max(1, _CHUNK * frame // first.nbytes)), height, width)
-    options = {"chunks": chunks, "compression": "gzip", "shuffle": True} if _pays(first) else {}
-    target = group.create_dataset("frames", movie.frames.shape, first.dtype, **options)
+    chunks = (channel, min(frame, max(1, _CHUNK // frame_bytes)), height, width)
+    shape = (channel, frame, height, width)
+    target = group.create_dataset("frames", shape, first.dtype, chunks=chunks, fletcher32=True, **_compression(first))
     for start in range(0, frame, step):
         target[:, start : start + step] = movie.frames[:, np.arange(start, min(start + step, frame))]
 
 
 def _write_session(group: h5py.Group, recording: Recording) -> None:
-    for name in ("session", "rate", "pixel_um", "unit", "mirrored"):
-        group.attrs[name] = getattr(recording, name)
-    codes = np.zeros(len(recording), np.uint8)
-    for code, label in enumerate(_LABELS):
-        codes[recording.split == label] = code
-    _write(group, "split", codes)
-    group["split"].attrs["dtype"] = recording.split.dtype.str
+    _put(group, **{name: getattr(recording, name) for name in _FACTS})
+    _put(group, split_dtype=recording.split.dtype.str)
+    _write(group, "split", np.select([recording.split == label for label in _LABELS], np.arange(4, dtype=np.uint8)))
     for name in ("responses", "frames", "onsets"):
         _write(group, name, getattr(recording, name))
-    tables = {name: group.create_group(name, track_order=True) for name in ("repeats", "neurons", "metadata")}
-    for name in tables:
+    for name in _TABLES:
+        table = group.create_group(name, track_order=True)
         for key, values in getattr(recording, name).items():
-            _write_named(tables[name], key, values)
+            _write_named(table, key, values)
 
 
-def _write_named(group: h5py.Group, name: str, values: Any) -> None:
+def _write_named(table: h5py.Group, name: str, values: Any) -> None:
     """Write an array of any dtype that has a meaning elsewhere; anything else as JSON."""
-    key = _key(name)
-    if not isinstance(values, np.ndarray | np.generic):
-        group[key] = json.dumps(values)
-        group[key].attrs["dtype"] = "json"
-        return
-    array = np.asarray(values)
-    text = array.dtype.kind == "U" or (array.dtype == object and all(isinstance(one, str) for one in array.flat))
-    if text:
-        group.create_dataset(key, data=array.astype(object), dtype=h5py.string_dtype())
-    elif array.dtype.kind in "mM":
-        _write(group, key, array.astype(np.int64))
-    elif array.dtype.kind in "biufcS":
-        _write(group, key, array)
+    if isinstance(values, np.ndarray | np.generic):
+        array, dtype = np.asarray(values), "" if isinstance(values, np.ndarray) else "scalar "
+        dtype += array.dtype.str
     else:
+        array, dtype = np.array(_as_json(name, values), object), "json"
+    if array.dtype.kind == "U" or (array.dtype == object and all(isinstance(one, str) for one in array.flat)):
+        array = np.array([one.encode() for one in array.flat], dtype=object).reshape(array.shape)
+        if any(one.endswith(b"\0") for one in array.flat):
+            raise UserError(f"{name!r} has a text that ends on a null character")
+        array = array.astype("S").astype(h5py.string_dtype("utf-8", max([1, *map(len, array.flat)])))
+    elif array.dtype.kind in "mM":
+        array = array.astype(np.int64)
+    elif array.dtype.kind not in "biufcS":
         raise UserError(f"{name!r} is an array of {array.dtype}, make it one of numbers or of text")
-    group[key].attrs["dtype"] = array.dtype.str
-    group[key].attrs["scalar"] = isinstance(values, np.generic)
+    _write(table, _key(name), np.atleast_1d(array))
+    _put(table[_key(name)], dtype=dtype, shape=array.shape)
+
+
+def _as_json(name: str, value: Any) -> str:
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        raise UserError(f"{name!r} is a {type(value).__name__} that JSON does not know") from None
 
 
 def _write(group: h5py.Group, key: str, array: np.ndarray) -> None:
-    options = {"compression": "gzip", "shuffle": True} if array.ndim and _pays(array) else {}
+    options = {"chunks": True, "fletcher32": True, **_compression(array)} if array.size else {}
     group.create_dataset(key, data=array, **options)
 
 
-def _pays(array: np.ndarray) -> bool:
-    """Whether compression pays, by the start of an array, its bytes shuffled as HDF5 does it."""
+def _put(group: h5py.Group | h5py.Dataset, **attributes: Any) -> None:
+    """Write attributes. Text of fixed length is part of what HDF5 has checksums for, other text is not."""
+    for name, value in attributes.items():
+        text = value.encode() if isinstance(value, str) else b""
+        group.attrs.create(name, text or value, dtype=h5py.string_dtype("utf-8", len(text)) if text else None)
+
+
+def _compression(array: np.ndarray) -> dict[str, Any]:
+    """Compression if it pays, by the start of an array, its bytes shuffled as HDF5 does it."""
     values = array.reshape(-1)[: max(1, _SAMPLE // array.dtype.itemsize)]
-    if values.nbytes < _SAMPLE // 64:
-        return False
     sample = np.ascontiguousarray(values).view(np.uint8).reshape(len(values), -1).T.tobytes()
-    return len(zlib.compress(sample, 4)) <= _PAYS * len(sample)
+    pays = len(sample) > _SAMPLE // 64 and len(zlib.compress(sample, 4)) <= _PAYS * len(sample)
+    return {"compression": "gzip", "shuffle": True} if pays else {}
 
 
 def _sessions(file: h5py.File) -> list[tuple[str, h5py.Group]]:
@@ -203,23 +220,23 @@ def _read_session(name: str, group: h5py.Group, movies: dict[str, Movie]) -> Rec
         return _as_recording(group, movies[number])
     except _UNREADABLE as error:
         reason = str(error) if isinstance(error, UserError) else f"it is damaged ({error}); get the file again"
-        raise UserError(f"cannot read session {name} of {group.file.filename}: {reason}") from None
+        file = group.file.filename
+        raise UserError(f"session {name}{'' if file in reason else f' of {file}'}: {reason}") from None
 
 
 def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
     codes = h5.read(group, "split", axes="time", kind="u")
-    tables = {name: _read_named(group, name) for name in ("repeats", "neurons", "metadata")}
+    if codes.max() >= len(_LABELS):
+        raise UserError(f"{h5.place(group, 'split')} has {codes.max()}, the largest label is {len(_LABELS) - 1}")
+    facts: dict[str, Any] = {name: kind(h5.attribute(group, name)) for name, kind in _FACTS.items()}
+    tables: dict[str, Any] = {name: _read_table(h5.group(group, name)) for name in _TABLES}
     return Recording(
-        session=str(h5.attribute(group, "session")),
         movie=movie,
         responses=h5.read(group, "responses", axes="time neuron", kind="f"),
-        rate=float(h5.attribute(group, "rate")),
         frames=h5.read(group, "frames", axes="time", kind="i"),
-        split=np.array(_LABELS)[codes].astype(str(h5.attribute(group["split"], "dtype"))),
+        split=np.array(_LABELS)[codes].astype(h5.attribute(group, "split_dtype")),
         onsets=h5.read(group, "onsets", axes="onset", kind="i"),
-        mirrored=bool(h5.attribute(group, "mirrored")),
-        pixel_um=float(h5.attribute(group, "pixel_um")),
-        unit=str(h5.attribute(group, "unit")),
+        **facts,
         **tables,
     )
 
@@ -228,28 +245,29 @@ def _read_movie(group: h5py.Group) -> Movie:
     statistics = {name: float(h5.attribute(group, name)) for name in ("mean", "std")}
     channels = tuple(json.loads(h5.attribute(group, "channels")))
     if "bits" not in h5.keys(group):
-        return Movie(frames_of(group.file.filename, f"{group.name}/frames"), **statistics, channels=channels)
-    bits = h5.dataset(group, "bits", axes="frame byte", kind="u")
-    height, width = (int(h5.attribute(bits, name)) for name in ("height", "width"))
+        return Movie(
+            frames_of(group.file.filename, f"{group.name}/frames".lstrip("/")), **statistics, channels=channels
+        )
+    height, width = (int(h5.attribute(group, name)) for name in ("height", "width"))
     bits = h5.read(group, "bits", axes="frame byte", kind="u", shape=(None, -(-height * width // 8)))
     return Movie(PackedFrames(bits, height, width), **statistics, channels=channels)
 
 
-def _read_named(parent: h5py.Group, name: str) -> dict[str, Any]:
-    if name not in h5.keys(parent):
-        return {}
-    group = h5.group(parent, name)
-    return {_name(key): _read_value(group[key]) for key in group}  # in the order in which they were written
+def _read_table(table: h5py.Group) -> dict[str, Any]:
+    h5.keys(table)  # complains if the file is damaged
+    return {_name(key): _read_value(table[key]) for key in table}  # in the order in which they were written
 
 
 def _read_value(found: h5py.Dataset) -> Any:
-    values, dtype = h5.read_part(found, ()), str(h5.attribute(found, "dtype"))
-    if values.dtype == object:
-        values = np.array([one.decode() for one in values.flat], object).reshape(values.shape)
+    dtype = found.attrs["dtype"].decode()
+    values = h5.read_part(found, ()).reshape(found.attrs["shape"])
     if dtype == "json":
         return json.loads(values.item())
-    values = values.astype(dtype, copy=False)
-    return values[()] if h5.attribute(found, "scalar") else values
+    kind = np.dtype(dtype.removeprefix("scalar "))
+    if kind.kind in "UO":
+        values = np.array([one.decode() for one in values.flat], object).reshape(values.shape)
+    values = values.astype(kind, copy=False)
+    return values[()] if dtype.startswith("scalar ") else values
 
 
 def _key(name: str) -> str:
