@@ -20,6 +20,7 @@ _HOME = {
     "load_twin": "models",
     "predict": "evaluation",
     "presets": "models",
+    "write_recordings": "loaders.stored",
     "write_results": "results",
 }
 __all__ = ["__version__", *_HOME]

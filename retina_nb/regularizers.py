@@ -1,4 +1,7 @@
-"""Penalties on weights. All are means over what they penalise, as the losses are."""
+"""Penalties on the weights of convolutions, as published by Höfling et al. 2024 (eLife 13:e86860).
+
+They are sums over features: a core's penalty grows with its size.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -6,15 +9,25 @@ from jaxtyping import Float
 from torch import Tensor
 
 
-def spatial_roughness(weights: Float[Tensor, "feature channel height width"]) -> Float[Tensor, ""]:
-    """Energy of the Laplacian of spatial kernels, relative to their own energy."""
-    laplacian = torch.tensor([[0.0, -1, 0], [-1, 4, -1], [0, -1, 0]], device=weights.device, dtype=weights.dtype)
-    rough = F.conv2d(weights.flatten(0, 1)[:, None], laplacian[None, None], padding=1)
-    return rough.square().sum() / (weights.square().sum() + 1e-6)
+def spatial_roughness(weights: Float[Tensor, "*kernel height width"], padding: int = 0) -> Float[Tensor, ""]:
+    """Energy of the Laplacian of kernels, relative to their own energy.
+
+    Args:
+        weights: kernels in space; those smaller than 3 pixels have no Laplacian and cost nothing.
+        padding: pixels of zeros around the kernels: with 1, an edge that does not fade costs too.
+    """
+    padded = F.pad(weights, (padding,) * 4)
+    laplacian = padded.diff(n=2, dim=-2)[..., 1:-1] + padded.diff(n=2, dim=-1)[..., 1:-1, :]
+    return laplacian.square().sum() / (weights.square().sum() + 1e-6)
+
+
+def temporal_roughness(weights: Float[Tensor, "*kernel bin"]) -> Float[Tensor, ""]:
+    """Energy of the second difference of kernels in time, relative to their own energy."""
+    return weights.diff(n=2, dim=-1).square().sum() / (weights.square().sum() + 1e-6)
 
 
 def frequency_penalty(time_weights: Float[Tensor, "feature channel function"]) -> Float[Tensor, ""]:
-    """Mean energy of the temporal weights, with high frequencies weighted more.
+    """Mean over features of the energy of their temporal weights, with high frequencies weighted more.
 
     The functions are ordered as in `temporal_basis`.
     """
@@ -24,6 +37,7 @@ def frequency_penalty(time_weights: Float[Tensor, "feature channel function"]) -
     return (weight * time_weights).square().sum(dim=(1, 2)).mean()
 
 
-def group_sparsity(norms: Float[Tensor, "feature channel"]) -> Float[Tensor, ""]:
-    """Mean over features of the sum of their kernels' norms over the norm of them all: few inputs for each feature."""
-    return (norms.sum(dim=1) / (norms.norm(dim=1) + 1e-6)).mean()
+def group_sparsity(weights: Float[Tensor, "feature channel *kernel"]) -> Float[Tensor, ""]:
+    """Sum over features of their kernels' norms over the norm of them all: least if each feature has one input."""
+    norms = torch.linalg.vector_norm(weights.flatten(2), dim=2)
+    return (norms.sum(dim=1) / (norms.square().sum(dim=1) + 1e-8).sqrt()).sum()

@@ -14,7 +14,8 @@ class Core(nn.Module):
 
     lag: int  # bins of history before the first output; measured where a subclass does not say
     lookahead: int = 0  # bins of the future that an output sees: 0 in a causal core
-    stride: int = 1  # pixels of the stimulus from one pixel of the feature movie to the next
+    stride: int = 1  # pixels of the stimulus from one pixel of the feature movie to the next; (down, right) if unequal
+    time_stride: int = 1  # bins of the stimulus from one bin of the feature movie to the next
     per_session: bool = False  # whether forward takes the name of a session after the stimulus
 
     def regularizer(self) -> Float[Tensor, ""]:

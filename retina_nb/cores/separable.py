@@ -1,13 +1,15 @@
-"""The convolution of Höfling et al. 2024: temporal kernels of sines and cosines, one for each pair of channels."""
+"""Convolutions whose kernels are products of space and time."""
 
 import math
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.cores.convolutions import pairwise_separable
-from retina_nb.regularizers import frequency_penalty, group_sparsity, spatial_roughness
+from retina_nb.errors import UserError
+from retina_nb.regularizers import frequency_penalty, group_sparsity, spatial_roughness, temporal_roughness
 
 
 class PairwiseSeparableConv(nn.Module):
@@ -22,6 +24,9 @@ class PairwiseSeparableConv(nn.Module):
         temporal_kernel_size: length of the temporal kernels (bins), at least 3.
         spatial_kernel_size: side of the spatial kernels (pixels).
         padding: pixels of zeros around the input, vertically and horizontally.
+
+    Raises:
+        UserError: if the temporal kernels have less than 3 bins.
     """
 
     basis: Tensor  # (function, bin)
@@ -36,6 +41,12 @@ class PairwiseSeparableConv(nn.Module):
         padding: tuple[int, int] = (0, 0),
     ) -> None:
         super().__init__()
+        if temporal_kernel_size < 3:
+            raise UserError(
+                f"core: pairwise_separable convolutions need temporal_kernel_sizes of at least 3 bins, "
+                f"not {temporal_kernel_size}"
+            )
+        self.kernel_size = (temporal_kernel_size, spatial_kernel_size, spatial_kernel_size)
         self.padding = padding
         basis = temporal_basis(temporal_kernel_size)
         self.register_buffer("basis", basis, persistent=False)
@@ -45,35 +56,84 @@ class PairwiseSeparableConv(nn.Module):
         fan_in = in_channels * spatial_kernel_size**2
         self.space_weights = nn.Parameter(torch.randn(*pairs, spatial_kernel_size, spatial_kernel_size) / fan_in**0.5)
 
-    def temporal_kernels(self) -> Float[Tensor, "out_channel in_channel bin"]:
-        """The last bin is the present."""
-        return self.time_weights @ self.basis
+    def temporal_kernels(self, speed: Float[Tensor, ""] | None = None) -> Float[Tensor, "out_channel in_channel bin"]:
+        """The last bin is the present. Kernels of another `speed` than 1 are shorter or longer."""
+        basis = self.basis if speed is None else temporal_basis(self.kernel_size[0], speed).to(self.basis.dtype)
+        return self.time_weights @ basis
+
+    def kernels(self) -> Float[Tensor, "out_channel in_channel bin height width"]:
+        """Kernels in space and time."""
+        return torch.einsum("oit,oihw->oithw", self.temporal_kernels(), self.space_weights)
 
     def forward(
-        self, x: Float[Tensor, "batch in_channel time height width"]
+        self, x: Float[Tensor, "batch in_channel time height width"], speed: Float[Tensor, ""] | None = None
     ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
-        return pairwise_separable(x, self.temporal_kernels(), self.space_weights, self.padding)
+        return pairwise_separable(x, self.temporal_kernels(speed), self.space_weights, self.padding)
 
-    def roughness(self) -> Float[Tensor, ""]:
-        return spatial_roughness(self.space_weights)
+    def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
+        return spatial_roughness(self.space_weights, padding)
 
     def speed(self) -> Float[Tensor, ""]:
         return frequency_penalty(self.time_weights)
 
     def sparsity(self) -> Float[Tensor, ""]:
-        # The norm of a product of time and space is the product of their norms.
-        return group_sparsity(self.temporal_kernels().norm(dim=-1) * self.space_weights.flatten(2).norm(dim=-1))
+        return group_sparsity(self.space_weights)
 
 
-def temporal_basis(bins: int) -> Float[Tensor, "function bin"]:
+class SeparableConv(nn.Module):
+    """Convolution in space from input to output channels, then in time among the output channels.
+
+    Causal: only space is padded. Arguments as in `PairwiseSeparableConv`, with temporal kernels of any length.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        *,
+        temporal_kernel_size: int,
+        spatial_kernel_size: int,
+        padding: tuple[int, int] = (0, 0),
+    ) -> None:
+        super().__init__()
+        self.kernel_size = (temporal_kernel_size, spatial_kernel_size, spatial_kernel_size)
+        self.padding = padding
+        space = (out_channels, in_channels, spatial_kernel_size, spatial_kernel_size)
+        self.space_weights = nn.Parameter(torch.randn(space) / math.prod(space[1:]) ** 0.5)
+        time = (out_channels, out_channels, temporal_kernel_size)
+        self.time_weights = nn.Parameter(torch.randn(time) / math.prod(time[1:]) ** 0.5)
+
+    def kernels(self) -> Float[Tensor, "out_channel in_channel bin height width"]:
+        """Kernels in space and time."""
+        return torch.einsum("omt,mihw->oithw", self.time_weights, self.space_weights)
+
+    def forward(
+        self, x: Float[Tensor, "batch in_channel time height width"]
+    ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
+        seen = F.conv3d(x, self.space_weights[:, :, None], padding=(0, *self.padding))
+        return F.conv3d(seen, self.time_weights[..., None, None])
+
+    def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
+        return spatial_roughness(self.space_weights, padding)
+
+    def speed(self) -> Float[Tensor, ""]:
+        return temporal_roughness(self.time_weights)
+
+    def sparsity(self) -> Float[Tensor, ""]:
+        return group_sparsity(self.space_weights)
+
+
+def temporal_basis(bins: int, speed: float | Float[Tensor, ""] = 1.0) -> Float[Tensor, "function bin"]:
     """Windowed cosines and sines in the order cos 0, cos 1, sin 1, cos 2, sin 2, ...
 
-    There are ``bins // 3`` frequencies, in cycles per kernel.
+    There are ``bins // 3`` frequencies, in cycles per kernel. A `speed` above 1 makes them higher and the window
+    shorter, for retinas that respond faster than others.
     """
-    time = torch.arange(-bins, 0, dtype=torch.float32)
-    window = torch.sigmoid(time + int(0.95 * bins))
-    functions = [torch.ones(bins)]
+    device = speed.device if isinstance(speed, Tensor) else None
+    time = torch.arange(-bins, 0, dtype=torch.float32, device=device)
+    window = torch.sigmoid(time + int(0.95 * bins) / speed)
+    functions = [torch.ones_like(time)]
     for frequency in range(1, bins // 3):
-        phase = 2 * math.pi * frequency * time / bins
+        phase = 2 * math.pi * frequency * speed * time / bins
         functions += [phase.cos(), phase.sin()]
     return window * torch.stack(functions)

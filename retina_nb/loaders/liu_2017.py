@@ -36,6 +36,8 @@ CARD = DatasetCard(
     pixel_um=30.0,  # by the paper's account: 4 x 4 screen pixels
     stimulus="binary checkerboard of 200 x 150 stixels, cut to a window for each cell",
     citation="Liu et al. 2017, Nature Communications 8:149",
+    cells=78,
+    size_mb=4.1,
 )
 
 # A fixed subset for comparisons: eight OFF and four ON cells, each with the first stixel (x, y) of a 16 x 16 window.
@@ -149,6 +151,11 @@ def load(
             },
         )
     return recordings
+
+
+def wanted(**_: object) -> list[RemoteFile]:
+    """The files that `load` needs, with any settings."""
+    return [_SPIKES, _FROZEN_NOISE]
 
 
 def running_noise(trials: int = TRIALS) -> Iterator[RunningNoise]:

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retina_nb.nonlinearities import inverse, nonlinearity
+from retina_nb import nonlinearities
+from retina_nb.errors import UserError
 
 
 class Readout(nn.Module):
@@ -39,29 +40,50 @@ class LinearReadout(Readout):
     Subclasses say what the weights are; the readouts of many sessions are then one product (`SessionReadouts`).
 
     Args:
+        feature_shape: (feature, time, height, width) of the feature movie; time is not used.
         neurons: number of neurons.
         nonlinearity: name of the output nonlinearity.
+        bias: whether the bias is learned; it stays at zero otherwise.
     """
 
-    def __init__(self, neurons: int, *, nonlinearity: str = "softplus") -> None:
+    bias: Tensor  # (neuron,)
+
+    def __init__(
+        self,
+        feature_shape: tuple[int, int, int, int],
+        neurons: int,
+        *,
+        nonlinearity: str = "softplus",
+        bias: bool = True,
+    ) -> None:
         super().__init__()
+        nonlinearities.nonlinearity(nonlinearity)  # an unknown one is refused here
+        self.feature_shape = feature_shape
         self.nonlinearity = nonlinearity
-        self.bias = nn.Parameter(torch.zeros(neurons))
+        learned_if(bias, self, "bias", torch.zeros(neurons))
 
     def weights(self) -> Float[Tensor, "feature height width neuron"]:
         """What every feature in every place counts for each neuron."""
         raise NotImplementedError
 
-    def forward(self, features: Float[Tensor, "batch feature time height width"]) -> Float[Tensor, "batch time neuron"]:
+    @property
+    def is_product(self) -> bool:
+        """Whether `forward` is the product of features and `weights`, which can be taken for many readouts at once."""
+        return type(self).forward is LinearReadout.forward
+
+    def forward(
+        self, features: Float[Tensor, "*batch feature time height width"]
+    ) -> Float[Tensor, "*batch time neuron"]:
+        check_features(features, self.feature_shape)
         return self.rate(weighted(features, self.weights()))
 
     def rate(self, drive: Float[Tensor, "batch time neuron"]) -> Float[Tensor, "batch time neuron"]:
         """Rates, given the weighted features."""
-        return nonlinearity(self.nonlinearity)(drive + self.bias)
+        return nonlinearities.nonlinearity(self.nonlinearity)(drive + self.bias)
 
     @torch.no_grad()
     def initialize(self, mean_rate: Float[Tensor, " neuron"], position: Float[Tensor, "neuron 2"]) -> None:
-        self.bias.copy_(inverse(self.nonlinearity, mean_rate.clamp(min=1e-3)))
+        start_bias(self.bias, self.nonlinearity, mean_rate)
 
 
 def weighted(
@@ -69,3 +91,39 @@ def weighted(
 ) -> Float[Tensor, "batch time neuron"]:
     """One product over all features and places."""
     return features.movedim(2, 1).flatten(2) @ weights.flatten(0, 2)
+
+
+def learned_if(learned: bool, module: nn.Module, name: str, value: Tensor) -> None:
+    """Register a parameter, or a buffer of the same name that stays as it is and is saved alike."""
+    if learned:
+        module.register_parameter(name, nn.Parameter(value))
+    else:
+        module.register_buffer(name, value)
+
+
+@torch.no_grad()
+def start_bias(bias: Tensor, nonlinearity: str, mean_rate: Float[Tensor, " neuron"]) -> None:
+    """Set a learned bias such that without drive each neuron fires at its mean rate; leave a fixed one."""
+    if isinstance(bias, nn.Parameter):
+        bias.copy_(nonlinearities.inverse(nonlinearity, mean_rate.clamp(min=1e-3)))
+
+
+def check_features(features: Tensor, feature_shape: tuple[int, int, int, int], *, lag: int = 0) -> None:
+    """Refuse a feature movie of another shape than (batch, feature, more than `lag`, height, width).
+
+    Raises:
+        UserError: with the axis that does not fit.
+    """
+    if features.ndim != 5:
+        raise UserError(
+            f"a readout takes features of (batch, feature, time, height, width), not {tuple(features.shape)}; "
+            "add an axis with features[None] if they have no batch"
+        )
+    for axis, name in ((1, "feature"), (3, "height"), (4, "width")):
+        if features.shape[axis] != feature_shape[axis - 1]:
+            raise UserError(
+                f"the readout was built for features of {name} {feature_shape[axis - 1]}, these have "
+                f"{features.shape[axis]}; build it with the feature_shape of its core"
+            )
+    if features.shape[2] <= lag:
+        raise UserError(f"the readout needs more than {lag} bins of features, these have {features.shape[2]}")

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retina_nb.readouts.base import LinearReadout
+from retina_nb.readouts.base import LinearReadout, learned_if
+from retina_nb.readouts.places import gaussian_masks, nearest_places, pixel_places
 
 
 class GaussianMaskReadout(LinearReadout):
@@ -21,12 +22,16 @@ class GaussianMaskReadout(LinearReadout):
         width_scale: factor between the parameter and the mask's log variance.
         initial_width: standard deviation of the masks at the start.
         positive: whether feature weights are kept at or above zero.
+        scale: whether a factor for each neuron is learned; it stays at one otherwise.
+        bias: whether the bias is learned; it stays at zero otherwise.
         nonlinearity: name of the output nonlinearity.
         width_penalty: weight of the penalty on the masks' variances.
+        position_penalty: weight of the penalty on the masks' squared distance from the centre.
         feature_penalty: weight of the penalty on absolute feature weights.
     """
 
-    grid: Tensor  # (height, width, 2), y before x
+    places: Tensor  # (height, width, 2)
+    scale: Tensor  # (neuron,)
 
     def __init__(
         self,
@@ -37,37 +42,39 @@ class GaussianMaskReadout(LinearReadout):
         width_scale: float = 4.0,
         initial_width: float = 0.3,
         positive: bool = True,
+        scale: bool = True,
+        bias: bool = True,
         nonlinearity: str = "softplus",
         width_penalty: float = 0.0,
+        position_penalty: float = 0.0,
         feature_penalty: float = 0.0,
     ) -> None:
-        super().__init__(neurons, nonlinearity=nonlinearity)
+        super().__init__(feature_shape, neurons, nonlinearity=nonlinearity, bias=bias)
         channels, _, height, width = feature_shape
-        self.extent = (height / max(height, width), width / max(height, width))
         self.position_scale, self.width_scale, self.positive = position_scale, width_scale, positive
-        self.width_penalty, self.feature_penalty = width_penalty, feature_penalty
-        y, x = (torch.linspace(-e, e, n) for e, n in zip(self.extent, (height, width), strict=True))
-        self.register_buffer("grid", torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1), persistent=False)
+        self.width_penalty, self.position_penalty = width_penalty, position_penalty
+        self.feature_penalty = feature_penalty
+        self.register_buffer("places", pixel_places(height, width), persistent=False)
         self.position = nn.Parameter(torch.zeros(neurons, 2))
         log_variance = 2 * torch.tensor(initial_width).log() / width_scale
         self.log_variance = nn.Parameter(log_variance.expand(neurons).clone())
         self.features = nn.Parameter(1 / channels + 0.01 * torch.randn(channels, neurons))
-        self.scale = nn.Parameter(torch.ones(neurons))
+        learned_if(scale, self, "scale", torch.ones(neurons))
+        self.constrain()
 
     def masks(self) -> Float[Tensor, "neuron height width"]:
         """The masks; each sums to one."""
-        offset = self.grid - self.position_scale * self.position[:, None, None]
-        variance = (self.width_scale * self.log_variance).clamp(-20, 20).exp()[:, None, None]
-        exponent = offset.square().sum(dim=-1) / (variance + 1e-8)
-        mask = torch.exp(-0.5 * exponent.clamp(max=20))
-        return mask / mask.sum(dim=(1, 2), keepdim=True)
+        variance = (self.width_scale * self.log_variance).clamp(-20, 20).exp()
+        return gaussian_masks(self.places, self.position_scale * self.position, variance)
 
     def weights(self) -> Float[Tensor, "feature height width neuron"]:
         return torch.einsum("nhw,cn,n->chwn", self.masks(), self.features, self.scale)
 
     def regularizer(self) -> Float[Tensor, ""]:
         variance = (self.width_scale * self.log_variance).exp().mean()
-        return self.width_penalty * variance + self.feature_penalty * self.features.abs().sum(dim=0).mean()
+        distance = (self.position_scale * self.position).square().sum(dim=1).mean()
+        features = self.features.abs().sum(dim=0).mean()
+        return self.width_penalty * variance + self.position_penalty * distance + self.feature_penalty * features
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -77,7 +84,4 @@ class GaussianMaskReadout(LinearReadout):
     @torch.no_grad()
     def initialize(self, mean_rate: Float[Tensor, " neuron"], position: Float[Tensor, "neuron 2"]) -> None:
         super().initialize(mean_rate, position)
-        edge = self.grid[-1, -1]
-        last = torch.tensor(self.grid.shape[:2], device=edge.device) - 1
-        place = 2 * position / last.clamp(min=1) * edge
-        self.position.copy_(place.clamp(-edge, edge) / self.position_scale)
+        self.position.copy_(nearest_places(self.places, position) / self.position_scale)

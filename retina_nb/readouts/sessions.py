@@ -1,13 +1,14 @@
 """One readout for each recording session, behind one core."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.readouts.base import Readout
+from retina_nb.readouts.base import LinearReadout, Readout, check_features, weighted
+from retina_nb.readouts.clone import ClonedReadout
 
 
 class SessionReadouts(nn.Module):
@@ -15,29 +16,124 @@ class SessionReadouts(nn.Module):
 
     Args:
         readouts: a readout for each session.
+
+    Raises:
+        UserError: if a name cannot be kept, or a clone reads a readout that is not among them.
     """
 
     def __init__(self, readouts: Mapping[str, Readout]) -> None:
         super().__init__()
-        for session in readouts:
-            if not session or "." in session:
-                raise UserError(f"a session's name must not be empty or hold a dot, rename {session!r}")
-        self.readouts = nn.ModuleDict(readouts)
+        self.readouts = nn.ModuleDict()
+        # Clones last, since what they read must be there.
+        for session in sorted(readouts, key=lambda name: isinstance(readouts[name], ClonedReadout)):
+            self.add(session, readouts[session])
 
     @property
     def sessions(self) -> list[str]:
         """The sessions' names, sorted."""
         return sorted(self.readouts)
 
+    @property
+    def lag(self) -> int:
+        """Bins of features before the first output: those of the readout that loses most."""
+        return max((readout.lag for readout in self._all()), default=0)
+
     def __getitem__(self, session: str) -> Readout:
         if session not in self.readouts:
             raise unknown("session", session, self.readouts)
         return self.readouts[session]  # type: ignore[return-value]
 
+    def add(self, session: str, readout: Readout) -> None:
+        """Add a session.
+
+        Raises:
+            UserError: if there is such a session, its name cannot be kept, or a clone reads none of the others.
+        """
+        if session in self.readouts:
+            raise UserError(f"there is a session {session!r} already: remove it first or give another name")
+        if not session or "." in session or hasattr(self.readouts, session):
+            raise UserError(
+                f"a session's name must not be empty, hold a dot or be one of Python's own, rename {session!r}"
+            )
+        if isinstance(readout, ClonedReadout) and not any(one is readout.original for one in self._all()):
+            raise UserError(f"the clone for session {session!r} reads a readout of no session here: add that one first")
+        self.readouts[session] = readout
+
+    def remove(self, session: str) -> None:
+        """Remove a session.
+
+        Raises:
+            UserError: if there is no such session, or a clone reads its readout.
+        """
+        removed = self[session]
+        for name in self.sessions:
+            one = self[name]
+            if isinstance(one, ClonedReadout) and one.original is removed:
+                raise UserError(f"session {name!r} is a clone of {session!r}: remove it first")
+        del self.readouts[session]
+
+    def freeze(self, sessions: Iterable[str] | None = None, *, frozen: bool = True) -> None:
+        """Keep sessions' readouts as they are in training, or let them learn again; all sessions if None."""
+        for session in self.sessions if sessions is None else sessions:
+            self[session].requires_grad_(not frozen)
+
+    def rates(
+        self, features: Float[Tensor, "batch feature time height width"], sessions: Iterable[str] | None = None
+    ) -> dict[str, Float[Tensor, "batch time_out _"]]:
+        """Rates of several sessions that share the features, of all if None; what is linear is one product."""
+        readouts = {session: self[session] for session in (self.sessions if sessions is None else sessions)}
+        originals = {id(one): one for one in map(_original, readouts.values())}
+        rates = dict(zip(originals, _read(list(originals.values()), features, self.lag), strict=True))
+        return {
+            session: readout.rescale(rates[id(readout.original)])
+            if isinstance(readout, ClonedReadout)
+            else rates[id(readout)]
+            for session, readout in readouts.items()
+        }
+
     def forward(
-        self, features: Float[Tensor, "batch feature time height width"], session: str | None = None
-    ) -> Float[Tensor, "batch time neuron"]:
+        self, features: Float[Tensor, "*batch feature time height width"], session: str | None = None
+    ) -> Float[Tensor, "*batch time_out neuron"]:
         """Rates of one session's neurons, or of all sessions' in sorted order."""
         if session is not None:
-            return self[session](features)
-        return torch.cat([self[name](features) for name in self.sessions], dim=-1)
+            readout = self[session]
+            return readout(_recent(features, self.lag - readout.lag))
+        return torch.cat([*self.rates(features).values()], dim=-1)
+
+    def regularizer(self) -> Float[Tensor, ""]:
+        """Mean over sessions of each one's penalty."""
+        return torch.stack([readout.regularizer() for readout in self._all()]).mean()
+
+    def constrain(self) -> None:
+        """Constrain every session's readout."""
+        for readout in self._all():
+            readout.constrain()
+
+    def _all(self) -> list[Readout]:
+        return list(self.readouts.values())  # type: ignore[arg-type]
+
+
+def _read(readouts: Sequence[Readout], features: Tensor, lag: int) -> list[Tensor]:
+    """Rates of each readout from the same features, of which the first bins are lost to all alike."""
+    products = [one for one in readouts if isinstance(one, LinearReadout) and one.is_product]
+    drives: dict[int, Tensor] = {}
+    if len(products) > 1:
+        for one in products:
+            check_features(features, one.feature_shape)
+        weights = [one.weights() for one in products]
+        drive = weighted(_recent(features, lag), torch.cat(weights, dim=-1))
+        parts = drive.split([one.shape[-1] for one in weights], dim=-1)
+        drives = {id(one): part for one, part in zip(products, parts, strict=True)}
+    return [
+        one.rate(drives[id(one)]) if id(one) in drives else one(_recent(features, lag - one.lag))  # type: ignore[operator]
+        for one in readouts
+    ]
+
+
+def _original(readout: Readout) -> Readout:
+    return readout.original if isinstance(readout, ClonedReadout) else readout
+
+
+def _recent(features: Tensor, lost: int) -> Tensor:
+    """Features without their first bins."""
+    return features[..., lost:, :, :] if lost else features

@@ -28,6 +28,9 @@ CARD = DatasetCard(
     pixel_um=50.0,
     stimulus="natural-like scenes, white noise, bars, gratings and chirps; green and UV",
     citation="retina_nb",
+    cells=120,
+    size_mb=0.0,
+    licence="MIT",
 )
 RATE, PIXEL_UM, MARGIN = CARD.rate, CARD.pixel_um, 4.5
 

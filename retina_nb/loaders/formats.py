@@ -1,0 +1,70 @@
+"""What a file or folder of the user's own holds, by its content, whatever its name."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from retina_nb.errors import UserError
+from retina_nb.loaders import h5
+
+# What `write_recordings` puts into the attribute ``format`` of its files.
+STORED = "retina_nb recordings"
+
+
+class Format(NamedTuple):
+    """A file format: what to call it, and the module of this package that reads it."""
+
+    name: str
+    module: str
+
+
+_STORED, _LAYOUT, _NWB = Format("retina_nb", "stored"), Format("HDF5", "hdf5"), Format("NWB", "nwb")
+_SUFFIXES = (".h5", ".hdf5", ".nwb")
+
+
+def format_of(path: Path) -> Format:
+    """The format of a file, or of the files in a folder.
+
+    Raises:
+        UserError: if it cannot be read, or is not of a known format or of several.
+    """
+    formats = {file: _format_of_file(file) for file in files_in(path)}
+    first = next(iter(formats))
+    for file, found in formats.items():
+        if found != formats[first]:
+            raise UserError(
+                f"{path} has {formats[first].name} files ({first.name}) and {found.name} files ({file.name}); put them "
+                "into folders of their own"
+            )
+    return formats[first]
+
+
+def files_in(path: Path) -> list[Path]:
+    """The file, or the files of recordings in a folder, sorted by name.
+
+    Raises:
+        UserError: if there is none, or the folder cannot be read.
+    """
+    if not path.is_dir():
+        return [path]
+    try:
+        files = sorted(file for file in path.iterdir() if file.suffix in _SUFFIXES and not file.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"cannot read the folder {path}: {error.strerror or error}") from None
+    if not files:
+        raise UserError(f"{path} has no file of recordings, that is, none ending on {', '.join(_SUFFIXES)}")
+    return files
+
+
+def _format_of_file(path: Path) -> Format:
+    with h5.open_h5(path) as file:
+        keys = h5.keys(file)
+        if "format" in file.attrs and h5.attribute(file, "format") == STORED:
+            return _STORED
+        if "nwb_version" in file.attrs:
+            return _NWB
+        if any(key.startswith("responses_") for key in keys):
+            return _LAYOUT
+        raise UserError(
+            f"{path} is HDF5, but not in a known layout: it has {', '.join(keys[:20]) or 'nothing'}, and neither "
+            "datasets responses_NAME nor what write_recordings or NWB writes"
+        )
