@@ -1,0 +1,124 @@
+"""Reader of OpenRetina's checkpoints: its twins become ours, with the same predictions.
+
+Known are the unified core-readout model, and the example (earlier: plain and GRU) core-readout models with flat
+options, in all their cores, convolutions and readouts.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from retina_nb.errors import UserError
+from retina_nb.models.checkpoints import Stored
+from retina_nb.models.openretina.about import describe
+from retina_nb.models.openretina.cores import read_core
+from retina_nb.models.openretina.pickled import plain, read_pickled
+from retina_nb.models.openretina.readouts import read_readout
+
+__all__ = ["read_checkpoint"]
+
+_MASK_READOUT = "MultiGaussianMaskReadout"
+
+
+def read_checkpoint(path: Path) -> Stored:
+    """A Lightning checkpoint of a core-readout model of OpenRetina; nothing in it is executed.
+
+    Raises:
+        UserError: if the file is damaged or hostile, or holds another model.
+    """
+    found = read_pickled(path)
+    theirs, state = found["hyper_parameters"], found["state_dict"]
+    try:
+        core, readout = (_unified if _is_unified(theirs) else _flat)(theirs)
+        neurons = {str(name): int(n) for name, n in plain(theirs["n_neurons_dict"]).items()}
+        channel, _, height, width = theirs["in_shape"]
+        return _stored(core, readout, state, neurons, (channel, height, width), theirs, path)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
+        if isinstance(error, UserError):
+            raise UserError(f"{path}: {error}") from None
+        raise UserError(
+            f"{path} is not a core-readout model of OpenRetina as it is known here ({type(error).__name__}: {error})"
+        ) from None
+
+
+def _stored(
+    core: dict[str, Any],
+    readout: dict[str, Any],
+    state: Mapping[str, Tensor],
+    neurons: Mapping[str, int],
+    shape: tuple[int, int, int],
+    theirs: Mapping[str, Any],
+    path: Path,
+) -> Stored:
+    core_config, core_weights = read_core(core, _part(state, "core."))
+    if core_config.get("colour_weights"):
+        shape = (core_config["in_channels"], *shape[1:])
+    weights = {f"core.{name}": value for name, value in core_weights.items()}
+    features = _feature_shape(core_config, shape)
+    readout_config: dict[str, Any] = {}
+    for session in neurons:
+        readout_config, own = read_readout(readout, _part(state, f"readout.{session}."), features)
+        weights |= {f"readout.readouts.{session}.{name}": value for name, value in own.items()}
+    config = {"preset": None, "core": core_config, "readout": readout_config}
+    about = describe(theirs.get("data_info") or {}, neurons, shape, path.name)
+    plain_weights = {name: value.detach().clone() for name, value in weights.items()}
+    return Stored("core_readout", config, about, plain_weights, shape)
+
+
+def _is_unified(theirs: Mapping[str, Any]) -> bool:
+    return isinstance(plain(theirs.get("core")), dict) and "_target_" in plain(theirs["core"])
+
+
+def _unified(theirs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    core, readout = plain(theirs["core"]), plain(theirs["readout"])
+    hidden = plain(theirs.get("hidden_channels"))
+    if hidden is not None:
+        core["channels"] = [theirs["in_shape"][0], *hidden]
+    return core, readout
+
+
+def _flat(theirs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The configurations behind flat options ``core_*`` and ``readout_*``."""
+    options = {name: plain(value) for name, value in theirs.items()}
+    core = {name.removeprefix("core_"): value for name, value in options.items() if name.startswith("core_")}
+    core |= {
+        name: options[name]
+        for name in (
+            "temporal_kernel_sizes",
+            "spatial_kernel_sizes",
+            "dropout_rate",
+            "maxpool_every_n_layers",
+            "downsample_input_kernel_size",
+            "convolution_type",
+            "color_squashing_weights",
+        )
+        if name in options
+    }
+    core["cut_first_n_frames"] = options.get("cut_first_n_frames_in_core", 30)
+    core["channels"] = [options["in_shape"][0], *options["hidden_channels"]]
+    core["_target_"] = "ConvGRUCore" if "use_gru" in core else "SimpleCoreWrapper"
+    readout = {
+        "_target_": _MASK_READOUT,
+        **{name: options[f"readout_{name}"] for name in ("scale", "bias", "positive")},
+        "gaussian_mean_scale": options["readout_gaussian_mean_scale"],
+        "gaussian_var_scale": options["readout_gaussian_var_scale"],
+        # Theirs hands these two over by position, and they arrive under each other's name.
+        "mask_l1_reg": options["readout_gamma"],
+        "feature_weights_l1_reg": options.get("readout_gamma_masks", 0.0),
+        "readout_reg_avg": options.get("readout_reg_avg", False),
+    }
+    return core, readout
+
+
+def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+
+
+def _feature_shape(core: Mapping[str, Any], shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """(feature, height, width) of the feature movie."""
+    from retina_nb.models.presets import build_core, feature_shape_of
+
+    channel, _, height, width = feature_shape_of(build_core(core, shape[0]), shape)
+    return channel, height, width
