@@ -153,9 +153,7 @@ class CoreReadout(nn.Module):
 
     def _session_readouts(self) -> SessionReadouts:
         if not isinstance(self.readout, SessionReadouts):
-            raise UserError(
-                "this twin has a single readout: give CoreReadout a SessionReadouts to add or remove sessions"
-            )
+            raise UserError("the twin has a single readout without a session: make it with SessionReadouts")
         return self.readout
 
     def _check(self, stimulus: Tensor, session: str | None) -> None:
