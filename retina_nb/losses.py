@@ -103,7 +103,7 @@ def mean_loss(loss: Loss, parts: Iterable[Part]) -> Float[Tensor, ""]:
     return torch.stack(total).sum() / torch.stack(count).sum()
 
 
-def neuron_weights(recordings: Mapping[str, Recording], by: str = "none") -> dict[str, Float[Tensor, " neuron"]]:
+def weigh_neurons(recordings: Mapping[str, Recording], by: str = "none") -> dict[str, Float[Tensor, " neuron"]]:
     """How much each neuron of each session counts in the loss.
 
     Args:

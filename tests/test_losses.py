@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retina_nb import UserError
-from retina_nb.losses import LOSSES, Part, correlation_loss, loss_named, mean_loss, neuron_weights, poisson_loss
+from retina_nb.losses import LOSSES, Part, correlation_loss, loss_named, mean_loss, poisson_loss, weigh_neurons
 from retina_nb.metrics import pearson
 
 GOLDEN = Path(__file__).parent / "golden" / "losses.npz"  # inputs and what openretina 1.1.1 makes of them
@@ -129,7 +129,7 @@ def typed(session, types, **options):
 def test_every_type_counts_alike_over_all_sessions():
     """The total weight of a type does not depend on how many cells it has or where they are; the mean weight is 1."""
     recordings = {"a": typed("a", ["ON", "ON", "ON"]), "b": typed("b", ["OFF", "ON"])}
-    weights = neuron_weights(recordings, "type")
+    weights = weigh_neurons(recordings, "type")
     torch.testing.assert_close(weights["a"], torch.full((3,), 5 / 8))
     torch.testing.assert_close(weights["b"], torch.tensor([5 / 2, 5 / 8]))
 
@@ -138,28 +138,28 @@ def test_doubling_the_cells_of_a_type_does_not_change_the_loss_weighted_by_type(
     rate, response, bins, _ = part(3, 5, 2)
     losses = []
     for neurons in ([0, 1], [0, 1, 1], [0, 0, 0, 1, 1]):
-        weights = neuron_weights({"a": typed("a", np.array(["ON", "OFF"])[neurons])}, "type")["a"]
+        weights = weigh_neurons({"a": typed("a", np.array(["ON", "OFF"])[neurons])}, "type")["a"]
         losses.append(mean_loss(LOSSES["poisson"], [Part(rate[..., neurons], response[..., neurons], bins, weights)]))
     torch.testing.assert_close(torch.stack(losses), losses[0].expand(3))
 
 
 def test_quiet_neurons_count_as_much_as_busy_ones_when_weighted_by_rate():
     recordings = {name: small_recording(name, neurons=n, seed=n) for name, n in (("a", 3), ("b", 2))}
-    weights = neuron_weights(recordings, "rate")
+    weights = weigh_neurons(recordings, "rate")
     means = {name: one.response("train").mean(axis=0) for name, one in recordings.items()}
     overall = np.concatenate([*means.values()]).mean()
     for name in recordings:
         np.testing.assert_allclose(weights[name].numpy() * means[name], overall, rtol=1e-5)
-    assert all((one == 1).all() for one in neuron_weights(recordings).values())
+    assert all((one == 1).all() for one in weigh_neurons(recordings).values())
 
 
 def test_unknown_losses_and_weightings_and_missing_types_are_refused_in_a_sentence():
     with pytest.raises(UserError, match="unknown loss 'poison': did you mean 'poisson'"):
         loss_named("poison")
     with pytest.raises(UserError, match="unknown weighting of neurons 'types': did you mean 'type'"):
-        neuron_weights({"a": small_recording()}, "types")
+        weigh_neurons({"a": small_recording()}, "types")
     with pytest.raises(UserError, match="session b does not say the types of its neurons"):
-        neuron_weights({"a": typed("a", ["ON"]), "b": small_recording("b")}, "type")
+        weigh_neurons({"a": typed("a", ["ON"]), "b": small_recording("b")}, "type")
 
 
 def test_a_loss_of_ones_own_is_taken_as_it_is():

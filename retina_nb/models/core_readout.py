@@ -1,6 +1,6 @@
 """The twin: a core shared by all sessions and a readout for each."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,14 @@ class CoreReadout(nn.Module):
         if isinstance(self.readout, SessionReadouts):
             return self.readout(features, session)
         return self.readout(features)
+
+    def rates(
+        self, features: Float[Tensor, "batch feature time height width"], sessions: Sequence[str]
+    ) -> dict[str, Float[Tensor, "batch time_out _"]]:
+        """Rates of the neurons of several sessions, from features that the core has made."""
+        if isinstance(self.readout, SessionReadouts):
+            return self.readout.rates(features, sessions)
+        return {session: self.readout(features) for session in sessions}
 
     def session_readout(self, session: str) -> Readout:
         """The readout of a session."""
