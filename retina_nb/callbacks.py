@@ -69,6 +69,7 @@ class quiet(warnings.catch_warnings):
         self._log.setLevel(logging.ERROR)
         for message in (
             "does not have many workers",
+            "in eval mode at the start of training",  # a frozen core is
             "Checkpoint directory",
             "smaller than the logging interval",
             "LeafSpec",

@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from torch import Tensor
+from torch import Tensor, nn
 
 from retina_nb.callbacks import MONITOR, History, Stopping, WholeFiles, quiet
 from retina_nb.errors import UserError, unknown
@@ -25,9 +25,12 @@ from retina_nb.loaders.batches import Batch, SharedBatches, Targets
 from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
+from retina_nb.models.feature_movies import feature_bytes, feature_movies
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
+# A frozen core's features are kept if they need at most so much memory.
+_FEATURE_BYTES = 4 * 2**30
 _LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
 
@@ -140,12 +143,15 @@ def fit(
             num_sanity_val_steps=0,
             log_every_n_steps=10**9,
         )
-        device = trainer.strategy.root_device
+        device, lag, core = trainer.strategy.root_device, twin.lag, torch.compile(twin.core) if compile else twin.core
+        if twin.core_frozen and feature_bytes(twin, recordings) <= _FEATURE_BYTES:
+            # What a core that does not change makes of the stimulus is made once, and is then the stimulus.
+            recordings, lag, core = feature_movies(twin.to(device), recordings), twin.readout.lag, nn.Identity()
         train, validation = (
             SharedBatches(
                 recordings,
                 split=split,
-                lag=twin.lag,
+                lag=lag,
                 chunk_size=chunk_size,
                 batch_size=batch_size,
                 seed=seed if split == "train" else None,
@@ -155,7 +161,7 @@ def fit(
         )
         newest = home / "last.ckpt"
         trainer.fit(
-            _Training(twin, loss, weights, learning_rate, weight_decay, patience, seed, compile),
+            _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed),
             _Epochs(train, trainer),
             validation,
             ckpt_path=newest if resume and newest.exists() else None,
@@ -177,18 +183,18 @@ class _Training(L.LightningModule):
     def __init__(
         self,
         twin: CoreReadout,
+        core: Any,
         loss: Loss,
         neuron_weights: Mapping[str, Tensor],
         learning_rate: float,
         weight_decay: float,
         patience: int,
         seed: int,
-        compile: bool,
     ) -> None:
         super().__init__()
         self.twin = twin
         # In a list, so that the core is not registered twice.
-        self._cores = [torch.compile(twin.core) if compile else twin.core]
+        self._cores = [core]
         self._loss, self._neuron_weights = loss, neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
         self._plateau_state: dict[str, Any] = {}
@@ -232,7 +238,9 @@ class _Training(L.LightningModule):
         )
         if not torch.isfinite(loss):
             raise UserError("training diverged (the loss is not finite): lower learning_rate")
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=batch.stimulus.shape[0])
+        # An epoch's loss is the mean over all its bins and neurons too.
+        count = sum(target.weights.sum() * target.responses.shape[-1] for target in batch.targets.values())
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=int(count))
         return loss + self._penalty(batch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -262,7 +270,7 @@ class _Training(L.LightningModule):
     def _read(self, batch: Batch) -> Iterator[tuple[str, Targets, Tensor]]:
         """Every session's rates. The core runs once for all, and sessions that share rows are read out together."""
         core, shared = self._cores[0], defaultdict(list)
-        if self.twin.core.per_session:
+        if getattr(core, "per_session", False):
             for session, target in batch.targets.items():
                 yield session, target, self.twin.read(core(batch.stimulus[target.rows], session), session)
             return
