@@ -32,7 +32,7 @@ def feature_movies(twin: CoreReadout, recordings: Mapping[str, Recording]) -> di
     Sessions that saw the same frames share their features, unless the core makes others for each. Bins without the
     full history of the twin are unused.
     """
-    made = {}
+    made: dict[str, Recording] = {}
     for names in _groups(twin, recordings):
         first = recordings[names[0]]
         history = (
