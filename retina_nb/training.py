@@ -1,10 +1,9 @@
 """Train a twin: Lightning behind one function."""
 
-import logging
 import sys
 import tempfile
 import time
-import warnings
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,20 +14,23 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
-from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch import Tensor, nn
 
+from retina_nb.callbacks import MONITOR, History, Stopping, WholeFiles, quiet
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
-from retina_nb.loaders.batches import Batch, SharedBatches
-from retina_nb.losses import poisson_loss
+from retina_nb.loaders.batches import Batch, SharedBatches, Targets
+from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
+from retina_nb.models.feature_movies import feature_bytes, feature_movies
+from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
-MONITOR = "validation_correlation"
+# A frozen core's features are kept if they need at most so much memory.
+_FEATURE_BYTES = 4 * 2**30
 _LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
 
@@ -64,7 +66,8 @@ def fit(
     patience: int = 3,
     clip_norm: float = 1.0,
     averaging: float = 0.9,
-    equal_neurons: bool = False,
+    loss: str | Loss = "poisson",
+    neuron_weights: str = "none",
     seed: int = 0,
     folder: str | Path | None = None,
     resume: bool = False,
@@ -76,8 +79,11 @@ def fit(
 ) -> Fit:
     """Train a twin on its sessions; it ends with the weights of the epoch that validated best.
 
-    AdamW on the mean Poisson loss. The learning rate falls to a third whenever the validation correlation has not
-    risen for `patience` epochs; training ends when it has not for three times as many.
+    AdamW on the mean loss over time and neurons. The learning rate falls to a third whenever the validation
+    correlation has not risen for `patience` epochs; training ends when it has not for three times as many.
+
+    A frozen core (`CoreReadout.freeze_core`) stays as it is, to the bit: only readouts are trained. So are only the
+    readouts of `recordings`, which may be some of the twin's sessions.
 
     Args:
         twin: what to train, in place.
@@ -90,8 +96,10 @@ def fit(
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
             Juditsky 1992); 0 for none.
-        equal_neurons: whether the loss of each neuron is divided by its mean response, so that quiet neurons count
-            as much as busy ones.
+        loss: a name in `retina_nb.losses.LOSSES`: ``"poisson"``, ``"l1_poisson"``, ``"mse"``, ``"correlation"``; or a
+            function of (rate, response, weights) that gives a value for each neuron.
+        neuron_weights: how much each neuron counts: ``"none"``, all alike; ``"rate"``, quiet ones as much as busy
+            ones; ``"type"``, every cell type alike (`retina_nb.losses.weigh_neurons`).
         seed: fixes the order of batches and dropout.
         folder: where to keep checkpoints and logs; needed to resume.
         resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none.
@@ -100,24 +108,19 @@ def fit(
         compile: compile the core with ``torch.compile``.
 
     Raises:
-        UserError: if sessions of twin and recordings do not match, labels are missing, training diverges, or
-            `folder` cannot be written.
+        UserError: if sessions of twin and recordings do not match, labels are missing, a name is unknown, all is
+            frozen, training diverges, or `folder` cannot be written.
     """
     started = time.perf_counter()
-    _check_sessions(twin, recordings)
+    _check(twin, recordings, max_epochs, loggers)
     if resume and folder is None:
         raise UserError("fit(resume=True) needs the folder of the training to go on with")
-    if max_epochs < 1:
-        raise UserError(f"fit needs at least one epoch, not max_epochs={max_epochs}")
-    for name in loggers:
-        if name not in _LOGGERS:
-            raise unknown("logger", name, _LOGGERS)
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    weights, loss = weigh_neurons(recordings, neuron_weights), loss_named(loss)
+    with tempfile.TemporaryDirectory() as scratch, quiet():
         home = Path(scratch) if folder is None else _writable(Path(folder))
         keep = partial(ModelCheckpoint, home, save_on_train_epoch_end=True, enable_version_counter=False)
         best, last = keep("best", monitor=MONITOR, mode="max"), keep("last")
-        stopping = _Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4)
-        history = _History(max_epochs)
+        history = History(max_epochs)
         bar = sys.stderr.isatty()
         trainer = L.Trainer(
             max_epochs=max_epochs,
@@ -127,40 +130,40 @@ def fit(
             gradient_clip_val=clip_norm,
             callbacks=[
                 *([EMAWeightAveraging(decay=averaging)] if averaging else []),
-                stopping,
+                Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
                 best,
                 last,
                 *([TQDMProgressBar()] if bar else []),
             ],
             logger=[_logger(name, home) for name in loggers],
-            plugins=[_WholeFiles()],
+            plugins=[WholeFiles()],
             enable_progress_bar=bar,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=10**9,
         )
-        device = trainer.strategy.root_device
-
-        def batches(split: str) -> SharedBatches:
-            shuffled = split == "train"
-            return SharedBatches(
+        device, lag, core = trainer.strategy.root_device, twin.lag, torch.compile(twin.core) if compile else twin.core
+        if twin.core_frozen and feature_bytes(twin, recordings) <= _FEATURE_BYTES:
+            # What a core that does not change makes of the stimulus is made once, and is then the stimulus.
+            recordings, lag, core = feature_movies(twin.to(device), recordings), twin.readout.lag, nn.Identity()
+        train, validation = (
+            SharedBatches(
                 recordings,
                 split=split,
-                lag=twin.lag,
+                lag=lag,
                 chunk_size=chunk_size,
                 batch_size=batch_size,
-                seed=seed if shuffled else None,
+                seed=seed if split == "train" else None,
                 device=device,
             )
-
-        weights = _neuron_weights(recordings) if equal_neurons else {}
-        module = _Training(twin, learning_rate, weight_decay, patience, seed, compile, weights)
+            for split in ("train", "validation")
+        )
         newest = home / "last.ckpt"
         trainer.fit(
-            module,
-            _Epochs(batches("train"), trainer),
-            batches("validation"),
+            _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed),
+            _Epochs(train, trainer),
+            validation,
             ckpt_path=newest if resume and newest.exists() else None,
             weights_only=True,
         )
@@ -180,24 +183,26 @@ class _Training(L.LightningModule):
     def __init__(
         self,
         twin: CoreReadout,
+        core: Any,
+        loss: Loss,
+        neuron_weights: Mapping[str, Tensor],
         learning_rate: float,
         weight_decay: float,
         patience: int,
         seed: int,
-        compile: bool,
-        neuron_weights: Mapping[str, Tensor],
     ) -> None:
         super().__init__()
         self.twin = twin
         # In a list, so that the core is not registered twice.
-        self._cores = [torch.compile(twin.core) if compile else twin.core]
-        self._neuron_weights = neuron_weights
+        self._cores = [core]
+        self._loss, self._neuron_weights = loss, neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
         self._plateau_state: dict[str, Any] = {}
         self._predicted: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        optimizer = torch.optim.AdamW(self.twin.parameters(), lr=self._rate, weight_decay=self._decay)
+        trained = [parameter for parameter in self.twin.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay)
         # Lightning would step a plateau schedule after the epoch's checkpoint is written, and a resumed training
         # would miss that step; so it is stepped and stored here.
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -206,6 +211,9 @@ class _Training(L.LightningModule):
         if self._plateau_state:
             self._plateau.load_state_dict(self._plateau_state)
         return optimizer
+
+    def on_fit_start(self) -> None:
+        self._neuron_weights = {name: one.to(self.device) for name, one in self._neuron_weights.items()}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["plateau"] = {**self._plateau.state_dict(), "best": float(self._plateau.best)}
@@ -221,10 +229,19 @@ class _Training(L.LightningModule):
         torch.manual_seed(hash((self._seed, self.current_epoch)) % 2**63)
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        losses = self._losses(batch)
-        self.log("loss", losses, on_step=False, on_epoch=True, batch_size=batch.stimulus.shape[0])
-        readouts = [self.twin.session_readout(session).regularizer() for session in batch.targets]
-        return losses + self.twin.core.regularizer() + torch.stack(readouts).mean()
+        loss = mean_loss(
+            self._loss,
+            (
+                Part(rate, target.responses, target.weights, self._neuron_weights[session])
+                for session, target, rate in self._read(batch)
+            ),
+        )
+        if not torch.isfinite(loss):
+            raise UserError("training diverged (the loss is not finite): lower learning_rate")
+        # An epoch's loss is the mean over all its bins and neurons too.
+        count = sum(target.weights.sum() * target.responses.shape[-1] for target in batch.targets.values())
+        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=int(count))
+        return loss + self._penalty(batch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         for session in batch.targets:
@@ -234,36 +251,42 @@ class _Training(L.LightningModule):
         self._predicted = {}
 
     def validation_step(self, batch: Batch, _: int) -> None:
-        features = self._cores[0](batch.stimulus)
-        for session, target in batch.targets.items():
+        for session, target, rate in self._read(batch):
             counts = target.weights > 0
-            rate = self.twin.read(features[target.rows], session)[counts].float()
-            self._predicted.setdefault(session, []).append((rate.cpu(), target.responses[counts].cpu()))
+            pair = rate[counts].float().cpu(), target.responses[counts].cpu()
+            self._predicted.setdefault(session, []).append(pair)
 
     def on_validation_epoch_end(self) -> None:
         correlations, losses = [], []
-        for parts in self._predicted.values():
+        for session, parts in self._predicted.items():
             rate, response = (torch.cat(part) for part in zip(*parts, strict=True))
             correlations.append(pearson(rate.numpy(), response.numpy()))
-            losses.append(poisson_loss(rate, response).mean(dim=0))
+            losses.append(self._neuron_weights[session].cpu() * self._loss(rate, response, torch.ones(len(rate))))
         value = float(np.nan_to_num(np.concatenate(correlations)).mean())
         self.log(MONITOR, value)
         self.log("validation_loss", torch.cat(losses).mean())
         self._plateau.step(value)
 
-    def _losses(self, batch: Batch) -> Tensor:
-        features = self._cores[0](batch.stimulus)
-        total, count = features.new_zeros(()), features.new_zeros(())
+    def _read(self, batch: Batch) -> Iterator[tuple[str, Targets, Tensor]]:
+        """Every session's rates. The core runs once for all, and sessions that share rows are read out together."""
+        core, shared = self._cores[0], defaultdict(list)
+        if getattr(core, "per_session", False):
+            for session, target in batch.targets.items():
+                yield session, target, self.twin.read(core(batch.stimulus[target.rows], session), session)
+            return
         for session, target in batch.targets.items():
-            rate = self.twin.read(features[target.rows], session)
-            loss = target.weights[..., None] * poisson_loss(rate, target.responses)
-            if session in self._neuron_weights:
-                loss = loss * self._neuron_weights[session].to(loss.device)
-            total = total + loss.sum()
-            count = count + target.weights.sum() * rate.shape[-1]
-        if not torch.isfinite(total):
-            raise UserError("training diverged (the loss is not finite): lower learning_rate")
-        return total / count
+            shared[target.rows.start, target.rows.stop].append(session)
+        features = core(batch.stimulus)
+        for rows, sessions in shared.items():
+            for session, rate in self.twin.rates(features[slice(*rows)], sessions).items():
+                yield session, batch.targets[session], rate
+
+    def _penalty(self, batch: Batch) -> Tensor:
+        """Of the core, unless it is frozen, and the mean over neurons of the readouts'."""
+        sizes = {session: target.responses.shape[-1] for session, target in batch.targets.items()}
+        readouts = [size * self.twin.session_readout(session).regularizer() for session, size in sizes.items()]
+        penalty = torch.stack(readouts).sum() / sum(sizes.values())
+        return penalty if self.twin.core_frozen else penalty + self.twin.core.regularizer()
 
 
 @dataclass
@@ -282,69 +305,6 @@ class _Epochs:
         yield from self.batches
 
 
-class _Stopping(EarlyStopping):
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        trainer.should_stop = trainer.should_stop or self.wait_count >= self.patience  # it had stopped already
-
-
-class _History(Callback):
-    """Keeps a row for each epoch, and prints it where there is no progress bar."""
-
-    def __init__(self, max_epochs: int) -> None:
-        self.rows: list[dict[str, float]] = []
-        self._max_epochs = max_epochs
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": self.rows}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = state_dict["rows"]
-
-    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        self._started = time.perf_counter()
-        self._rate = trainer.optimizers[0].param_groups[0]["lr"]
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        metrics = {name: float(trainer.callback_metrics[name]) for name in ("loss", "validation_loss", MONITOR)}
-        seconds = time.perf_counter() - self._started
-        self.rows.append({"epoch": trainer.current_epoch, **metrics, "learning_rate": self._rate, "seconds": seconds})
-        if trainer.progress_bar_callback is None:
-            print(
-                f"epoch {trainer.current_epoch + 1}/{self._max_epochs}  loss {metrics['loss']:.4f}  "
-                f"validation correlation {metrics[MONITOR]:.4f}  learning rate {self._rate:.2g}  {seconds:.1f} s",
-                flush=True,
-            )
-
-
-class _WholeFiles(TorchCheckpointIO):
-    """A checkpoint appears whole or not at all, so that a kill at any moment leaves one to resume from."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        with replace_file(path) as temporary:
-            torch.save(checkpoint, temporary)
-
-
-class _quiet(warnings.catch_warnings):
-    """Lightning without its advertisements and advice that does not apply."""
-
-    def __enter__(self) -> None:
-        super().__enter__()
-        self._log = logging.getLogger("lightning.pytorch")
-        self._level = self._log.level
-        self._log.setLevel(logging.ERROR)
-        for message in (
-            "does not have many workers",
-            "Checkpoint directory",
-            "smaller than the logging interval",
-            "LeafSpec",
-        ):
-            warnings.filterwarnings("ignore", f".*{message}.*")
-
-    def __exit__(self, *exception: Any) -> None:
-        self._log.setLevel(self._level)
-        super().__exit__(*exception)
-
-
 def _logger(name: str, folder: Path) -> Logger:
     return _LOGGERS[name](folder, name="logs", version=name)
 
@@ -356,20 +316,19 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _neuron_weights(recordings: Mapping[str, Recording]) -> dict[str, Tensor]:
-    """For each session, what the loss of each neuron is multiplied by: the mean response of all over its own."""
-    means = {name: torch.from_numpy(one.response("train").mean(axis=0)) for name, one in recordings.items()}
-    overall = torch.cat([*means.values()]).mean()
-    # A neuron that hardly ever fires does not get to decide alone.
-    return {name: overall / mean.clamp(min=0.05 * overall) for name, mean in means.items()}
-
-
-def _check_sessions(twin: CoreReadout, recordings: Mapping[str, Recording]) -> None:
+def _check(twin: CoreReadout, recordings: Mapping[str, Recording], max_epochs: int, loggers: Sequence[str]) -> None:
+    known = twin.about.get("neurons", {})
     for session, recording in recordings.items():
-        known = twin.about.get("neurons", {})
-        if twin.sessions and session not in twin.sessions:
+        if isinstance(twin.readout, SessionReadouts) and session not in twin.sessions:
             raise unknown("session of the twin", session, twin.sessions)
         if session in known and known[session] != recording.n_neurons:
             raise UserError(
                 f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}"
             )
+    if not any(parameter.requires_grad for parameter in twin.parameters()):
+        raise UserError("all of the twin is frozen: unfreeze its core or its readouts to train it")
+    if max_epochs < 1:
+        raise UserError(f"fit needs at least one epoch, not max_epochs={max_epochs}")
+    for name in loggers:
+        if name not in _LOGGERS:
+            raise unknown("logger", name, _LOGGERS)

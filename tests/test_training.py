@@ -174,13 +174,13 @@ def test_the_loss_is_a_mean_whatever_the_batch():
     np.testing.assert_allclose(losses, losses[0], rtol=1e-5)
 
 
-def test_equal_neurons_count_alike_whatever_their_rates():
+def test_neurons_weighted_by_rate_count_alike_whatever_their_rates():
     """The loss of a twin that predicts mean rates is then the mean over neurons of overall * (1 - log rate)."""
     twin, recordings = make()
     for session in recordings:
         torch.nn.init.zeros_(twin.session_readout(session).features)
     options = FAST | {"learning_rate": 1e-12, "weight_decay": 0.0}
-    fit = rnb.fit(twin, recordings, max_epochs=1, equal_neurons=True, **options)
+    fit = rnb.fit(twin, recordings, max_epochs=1, neuron_weights="rate", **options)
     rates = np.concatenate([one.response("train").mean(axis=0) for one in recordings.values()])
     assert fit.history["loss"][0] == pytest.approx((rates.mean() * (1 - np.log(rates))).mean(), rel=0.03)
 

@@ -1,15 +1,19 @@
 """The twin: a core shared by all sessions and a readout for each."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.cores import Core, feature_shape
-from retina_nb.errors import UserError
+from retina_nb.errors import UserError, unknown
 from retina_nb.readouts import Readout, SessionReadouts
+from retina_nb.recording import Recording
 
+_AXES = ("batch", "channel", "time", "height", "width")
 # Long enough for the history of any core, to see how much of it is lost.
 _PROBE_BINS = 200
 
@@ -40,6 +44,7 @@ class CoreReadout(nn.Module):
         self.stimulus_shape = stimulus_shape
         self.config = config
         self.about = about or {}
+        self.core_frozen = False
 
     @property
     def sessions(self) -> list[str]:
@@ -48,12 +53,17 @@ class CoreReadout(nn.Module):
 
     @property
     def lag(self) -> int:
-        """Bins of history needed before the first output; measured once if the core does not say."""
+        """Bins of history needed before the first output, of core and readout; measured if the core does not say."""
         if not hasattr(self.core, "lag"):
             if self.stimulus_shape is None:
                 raise UserError("the core does not say its lag: set core.lag to the bins that it loses")
             self.core.lag = _PROBE_BINS - feature_shape(self.core, self.stimulus_shape, _PROBE_BINS)[1]
-        return self.core.lag
+        return self.core.lag + self.readout.lag
+
+    @property
+    def lookahead(self) -> int:
+        """Bins of the future that an output sees: 0 if the twin is causal."""
+        return self.core.lookahead
 
     def forward(
         self, stimulus: Float[Tensor, "*batch channel time height width"], session: str | None = None
@@ -61,22 +71,87 @@ class CoreReadout(nn.Module):
         """Rates of a session's neurons; of all sessions' in sorted order if None. ``time_out = time - lag``.
 
         Raises:
-            UserError: if the stimulus does not fit or there is no such session.
+            UserError: if the stimulus does not fit, saying in which axis, or there is no such session.
         """
-        self._check(stimulus)
-        return self.read(self.core(stimulus), session)
+        self._check(stimulus, session)
+        if session is None and self.core.per_session and self.sessions:
+            return torch.cat([self(stimulus, one) for one in self.sessions], dim=-1)
+        return self.read(self.features(stimulus, session), session)
+
+    def features(
+        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+    ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+        """What the core makes of a stimulus; the session matters to cores that are ``per_session`` only."""
+        return self.core(stimulus, session) if self.core.per_session else self.core(stimulus)
 
     def read(
         self, features: Float[Tensor, "batch feature time height width"], session: str | None = None
-    ) -> Float[Tensor, "batch time neuron"]:
+    ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates from features that the core has made."""
         if isinstance(self.readout, SessionReadouts):
             return self.readout(features, session)
         return self.readout(features)
 
+    def rates(
+        self, features: Float[Tensor, "batch feature time height width"], sessions: Sequence[str]
+    ) -> dict[str, Float[Tensor, "batch time_out _"]]:
+        """Rates of the neurons of several sessions, from features that the core has made."""
+        if isinstance(self.readout, SessionReadouts):
+            return self.readout.rates(features, sessions)
+        return {session: self.readout(features) for session in sessions}
+
     def session_readout(self, session: str) -> Readout:
         """The readout of a session."""
         return self.readout[session] if isinstance(self.readout, SessionReadouts) else self.readout
+
+    def freeze_core(self, frozen: bool = True) -> None:
+        """Keep the core as it is in training: no gradients, fixed statistics of normalisation, no dropout."""
+        self.core_frozen = frozen
+        self.core.requires_grad_(not frozen)
+        self.core.train(self.training and not frozen)
+
+    def train(self, mode: bool = True) -> "CoreReadout":
+        """Training mode, of the readouts alone if the core is frozen."""
+        super().train(mode)
+        self.core.train(mode and not self.core_frozen)
+        return self
+
+    def add_sessions(self, recordings: Mapping[str, Recording], *, seed: int = 0) -> None:
+        """Add readouts of the twin's preset for new sessions, started from what their recordings say.
+
+        The recordings must be like those that the twin was made for, or its core would see something else.
+
+        Args:
+            recordings: the new sessions.
+            seed: fixes their initial weights.
+
+        Raises:
+            UserError: if a session exists already, differs in stimulus, rate, pixel size, channels or normalisation
+                from the twin's, or the twin was made of parts by hand.
+        """
+        from retina_nb.models.presets import new_readouts, start_readouts
+
+        readouts, like = self._session_readouts(), next(self.core.parameters(), torch.zeros(()))
+        for session, readout in new_readouts(self, recordings, seed).items():
+            readouts.add(session, readout.to(like))
+        start_readouts(self, recordings)
+        neurons = {name: one.n_neurons for name, one in recordings.items()}
+        self.about = self.about | {"neurons": self.about["neurons"] | neurons}
+
+    def remove_sessions(self, sessions: Iterable[str]) -> None:
+        """Forget the readouts of some sessions.
+
+        Raises:
+            UserError: if there is no such session; then none is removed.
+        """
+        sessions, readouts = list(sessions), self._session_readouts()
+        for session in sessions:
+            if session not in readouts.sessions:
+                raise unknown("session of the twin", session, readouts.sessions)
+        for session in sessions:
+            readouts.remove(session)
+        kept = {name: n for name, n in self.about.get("neurons", {}).items() if name not in sessions}
+        self.about = self.about | {"neurons": kept}
 
     def save(self, path: str | Path) -> Path:
         """Write weights, architecture and what is known of the recordings to a safetensors file; returns its path."""
@@ -84,16 +159,33 @@ class CoreReadout(nn.Module):
 
         return save_twin(self, path)
 
-    def _check(self, stimulus: Tensor) -> None:
+    def _session_readouts(self) -> SessionReadouts:
+        if not isinstance(self.readout, SessionReadouts):
+            raise UserError("the twin has a single readout without a session: make it with SessionReadouts")
+        return self.readout
+
+    def _check(self, stimulus: Tensor, session: str | None) -> None:
+        if isinstance(self.readout, SessionReadouts):
+            if session is not None and session not in self.sessions:
+                raise unknown("session of the twin", session, self.sessions)
+            if not self.sessions:
+                raise UserError("the twin has no sessions: give it some with add_sessions(recordings)")
+        shape = tuple(stimulus.shape)
         if stimulus.ndim != 5:
             raise UserError(
-                f"a stimulus must be (batch, channel, time, height, width), not {tuple(stimulus.shape)}; "
+                f"a stimulus must be ({', '.join(_AXES)}), not {shape}; "
                 "add an axis with stimulus[None] if it has no batch"
             )
-        found = tuple(stimulus.shape[1:2] + stimulus.shape[3:])
-        if self.stimulus_shape is not None and found != self.stimulus_shape:
+        if not shape[0]:
+            raise UserError(f"the stimulus {shape} is empty along axis 0 (batch): give one or more")
+        wanted = zip((1, 3, 4), self.stimulus_shape or (), strict=False)
+        wrong = [
+            f"axis {axis} ({_AXES[axis]}) is {shape[axis]} not {size}" for axis, size in wanted if shape[axis] != size
+        ]
+        if wrong:
+            raise UserError(f"the stimulus {shape} does not fit the twin: {' and '.join(wrong)}")
+        if shape[2] <= self.lag:
             raise UserError(
-                f"the twin takes stimuli of (channel, height, width) {self.stimulus_shape}, this one has {found}"
+                f"the stimulus {shape} is too short: axis 2 (time) is {shape[2]}, "
+                f"the twin needs more than {self.lag} bins of stimulus"
             )
-        if stimulus.shape[2] <= self.lag:
-            raise UserError(f"the twin needs more than {self.lag} bins of stimulus, this one has {stimulus.shape[2]}")

@@ -1,5 +1,6 @@
 """Twins by name: architectures as YAML files in ``presets/``, changed by overrides."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,15 @@ from retina_nb.recording import Recording
 _FOLDER = Path(__file__).parents[1] / "presets"
 _CORES = {"stacked": StackedCore}
 _READOUTS = {"gaussian_mask": GaussianMaskReadout}
+# In what a session must agree with the others of its twin, or the core would see something else.
+_MUST_AGREE = {
+    "stimulus_shape": "stimuli of (channel, height, width)",
+    "rate_hz": "a rate (Hz) of",
+    "pixel_um": "pixels (µm) of",
+    "channels": "the channels",
+    "stimulus_mean": "a stimulus normalised by a mean of",
+    "stimulus_std": "a stimulus normalised by a standard deviation of",
+}
 
 
 def presets() -> pd.DataFrame:
@@ -95,11 +105,37 @@ def build_twin(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         twin = assemble(config, shape, about)
-    for session, recording in recordings.items():
-        train = recording.response("train")
-        offset = locate_receptive_fields(recording) - (np.array(shape[1:], dtype=np.float32) - 1) / 2
-        twin.session_readout(session).initialize(torch.from_numpy(train.mean(axis=0)), torch.from_numpy(offset))
+    start_readouts(twin, recordings)
     return twin
+
+
+def start_readouts(twin: CoreReadout, recordings: Mapping[str, Recording]) -> None:
+    """Start the readouts of these sessions from what the training bins say: mean rates and places."""
+    for session, recording in recordings.items():
+        mean_rate = torch.from_numpy(recording.response("train").mean(axis=0))
+        center = (np.array(recording.movie.frame_shape[1:], dtype=np.float32) - 1) / 2
+        offset = torch.from_numpy(locate_receptive_fields(recording) - center) / twin.core.stride
+        readout = twin.session_readout(session)
+        like = next(readout.parameters(), mean_rate)
+        readout.initialize(mean_rate.to(like), offset.to(like))
+
+
+def new_readouts(twin: CoreReadout, recordings: Mapping[str, Recording], seed: int) -> dict[str, Readout]:
+    """Readouts of a twin's preset for new sessions; see `CoreReadout.add_sessions`."""
+    if twin.config is None or twin.stimulus_shape is None:
+        raise UserError(
+            "this twin was made of parts by hand: add sessions with twin.readout.add(session, readout), each with a "
+            "readout made by hand"
+        )
+    for session, recording in recordings.items():
+        if session in twin.sessions:
+            raise UserError(f"the twin has a session {session} already: remove it first, or rename the new one")
+        _check_alike(twin, session, recording)
+    about = twin.about | {"neurons": {session: recording.n_neurons for session, recording in recordings.items()}}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        made = assemble(twin.config, twin.stimulus_shape, about)
+    return {session: made.session_readout(session) for session in recordings}
 
 
 def assemble(config: Mapping[str, Any], stimulus_shape: Sequence[int], about: dict[str, Any]) -> CoreReadout:
@@ -152,13 +188,37 @@ def _describe(recordings: Mapping[str, Recording]) -> tuple[tuple[int, int, int]
                     f"session {session} has {what} {value}, session {first.session} {expected}; "
                     "a twin needs the same for all, so load them alike or build one twin for each"
                 )
-    about = {
-        "neurons": {session: recording.n_neurons for session, recording in recordings.items()},
-        "rate_hz": first.rate,
-        "pixel_um": None if np.isnan(first.pixel_um) else first.pixel_um,
-        "unit": first.unit,
-        "stimulus_mean": first.movie.mean,
-        "stimulus_std": first.movie.std,
-        "channels": list(first.movie.channels),
+    neurons = {session: recording.n_neurons for session, recording in recordings.items()}
+    return first.movie.frame_shape, {"neurons": neurons, **_about(first)}
+
+
+def _about(recording: Recording) -> dict[str, Any]:
+    return {
+        "rate_hz": recording.rate,
+        "pixel_um": None if np.isnan(recording.pixel_um) else recording.pixel_um,
+        "unit": recording.unit,
+        "stimulus_mean": recording.movie.mean,
+        "stimulus_std": recording.movie.std,
+        "channels": list(recording.movie.channels),
     }
-    return first.movie.frame_shape, about
+
+
+def _check_alike(twin: CoreReadout, session: str, recording: Recording) -> None:
+    """Raise a `UserError` if a recording is not like those the twin was made for; what is not known is not compared."""
+    found = _about(recording) | {"stimulus_shape": recording.movie.frame_shape}
+    expected = twin.about | {"stimulus_shape": twin.stimulus_shape}
+    differences = [
+        f"{words} {found[name]} instead of {expected[name]}"
+        for name, words in _MUST_AGREE.items()
+        if not any(value in (None, []) for value in (found[name], expected.get(name)))
+        and not _same(found[name], expected[name])
+    ]
+    if differences:
+        raise UserError(
+            f"session {session} is not like those of the twin, it has {', '.join(differences)}: "
+            "load it like them, or build a twin for it"
+        )
+
+
+def _same(one: Any, other: Any) -> bool:
+    return math.isclose(one, other, rel_tol=1e-3, abs_tol=1e-6) if isinstance(one, float) else one == other
