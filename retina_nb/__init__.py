@@ -22,6 +22,7 @@ _HOME = {
     "presets": "models",
     "write_recordings": "loaders.stored",
     "write_results": "results",
+    "zoo": "models",
 }
 __all__ = ["__version__", *_HOME]
 

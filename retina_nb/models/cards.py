@@ -17,7 +17,10 @@ def card(model: Any) -> str:
 def _lines(model: Any) -> Iterator[tuple[str, str]]:
     about = model.about
     yield "model", f"{model.kind.replace('_', '-')}, {_architecture(model)}"
-    yield "parameters", f"{_count(model):,}" + (f", {_count(model.core):,} in the core" if hasattr(model, "core") else "")
+    yield (
+        "parameters",
+        f"{_count(model):,}" + (f", {_count(model.core):,} in the core" if hasattr(model, "core") else ""),
+    )
     if getattr(model, "stimulus_shape", None):
         channel, height, width = model.stimulus_shape
         yield "stimulus", f"{channel} channels x {height} x {width} pixels{_of(about.get('pixel_um'), ' of {:g} µm')}"

@@ -147,7 +147,7 @@ def _read_safetensors(path: Path) -> Stored:
 
 def _build(stored: Stored, path: Path, parts: Mapping[str, Any] | None) -> Any:
     from retina_nb.models.core_readout import CoreReadout
-    from retina_nb.models.presets import assemble
+    from retina_nb.models.parts import assemble
 
     if parts:
         return CoreReadout(**parts, stimulus_shape=stored.stimulus_shape, about=stored.about)

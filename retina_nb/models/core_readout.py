@@ -29,6 +29,8 @@ class CoreReadout(nn.Module):
         about: what is known of the recordings: rate (Hz), pixel size (µm), normalisation, units, scores.
     """
 
+    kind = "core_readout"
+
     def __init__(
         self,
         core: Core,
@@ -129,7 +131,7 @@ class CoreReadout(nn.Module):
             UserError: if a session exists already, differs in stimulus, rate, pixel size, channels or normalisation
                 from the twin's, or the twin was made of parts by hand.
         """
-        from retina_nb.models.presets import new_readouts, start_readouts
+        from retina_nb.models.building import new_readouts, start_readouts
 
         readouts, like = self._session_readouts(), next(self.core.parameters(), torch.zeros(()))
         for session, readout in new_readouts(self, recordings, seed).items():
@@ -155,9 +157,15 @@ class CoreReadout(nn.Module):
 
     def save(self, path: str | Path) -> Path:
         """Write weights, architecture and what is known of the recordings to a safetensors file; returns its path."""
-        from retina_nb.models.checkpoints import save_twin
+        from retina_nb.models.checkpoints import save_model
 
-        return save_twin(self, path)
+        return save_model(self, path)
+
+    def card(self) -> None:
+        """Print what the twin is, what it was trained on and how good it is."""
+        from retina_nb.models.cards import card
+
+        print(card(self))
 
     def _session_readouts(self) -> SessionReadouts:
         if not isinstance(self.readout, SessionReadouts):

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from retina_nb.loaders.download import RemoteFile, cache_dir
-from retina_nb.loaders.hub import cached_hub_file, hub_file
+from retina_nb.loaders.download import RemoteFile, cache_dir, download
+from retina_nb.loaders.hub import hub_file
 
 _GNODE = "https://gin.g-node.org/teulerlab/open-retina/raw/checkpoints/model_checkpoints/24-01-2025"
 _TUNED, _FIRST = "model_checkpoints/2026-03-09", "model_checkpoints/27-11-2025"
@@ -101,8 +101,31 @@ def zoo() -> pd.DataFrame:
             "score": None,
             "score_source": _IN_FILE,
             "licence": "not stated",
-            "cached": _cached(name) is not None,
+            "cached": _cached(twin).exists(),
         }
         for name, twin in PUBLISHED.items()
     ]
     return pd.DataFrame(rows, index=pd.Index(PUBLISHED, name="twin")).drop(columns="place")
+
+
+def find_published(name: str) -> Path:
+    """The checkpoint of a published twin: from the cache, without asking the network, or downloaded into it.
+
+    Raises:
+        UserError: if it is damaged, is not published any more, or cannot be downloaded.
+    """
+    place = PUBLISHED[name].place
+    if not _is_address(place):
+        return hub_file(place)
+    download([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent)
+    return _cached(PUBLISHED[name])
+
+
+def _cached(twin: PublishedTwin) -> Path:
+    if _is_address(twin.place):
+        return cache_dir() / "twins" / Path(twin.place).name
+    return cache_dir() / "hub" / twin.place
+
+
+def _is_address(place: str) -> bool:
+    return place.startswith("https://")

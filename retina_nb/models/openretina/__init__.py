@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from retina_nb.errors import UserError
@@ -16,6 +17,7 @@ from retina_nb.models.openretina.about import describe
 from retina_nb.models.openretina.cores import read_core
 from retina_nb.models.openretina.pickled import plain, read_pickled
 from retina_nb.models.openretina.readouts import read_readout
+from retina_nb.models.parts import assemble, build_core, output_shape
 
 __all__ = ["read_checkpoint"]
 
@@ -53,18 +55,24 @@ def _stored(
     path: Path,
 ) -> Stored:
     core_config, core_weights = read_core(core, _part(state, "core."))
-    if core_config.get("colour_weights"):
-        shape = (core_config["in_channels"], *shape[1:])
+    if colours := core_config.get("colour_weights"):
+        shape = (len(colours), *shape[1:])
     weights = {f"core.{name}": value for name, value in core_weights.items()}
-    features = _feature_shape(core_config, shape)
+    with torch.device("meta"):  # sizes alone
+        features, _, *sides = output_shape(build_core(core_config, shape, {}), shape)
     readout_config: dict[str, Any] = {}
     for session in neurons:
-        readout_config, own = read_readout(readout, _part(state, f"readout.{session}."), features)
+        own = _part(state, f"readout.{session}.")
+        readout_config, own = read_readout(readout, own, (features, sides[0], sides[1]))
         weights |= {f"readout.readouts.{session}.{name}": value for name, value in own.items()}
     config = {"preset": None, "core": core_config, "readout": readout_config}
     about = describe(theirs.get("data_info") or {}, neurons, shape, path.name)
-    plain_weights = {name: value.detach().clone() for name, value in weights.items()}
-    return Stored("core_readout", config, about, plain_weights, shape)
+    twin = assemble(config, shape, about)
+    twin.load_state_dict(weights)
+    # Theirs brings weights into their range whenever they are used, ours keeps them there.
+    for session in neurons:
+        twin.session_readout(session).constrain()
+    return Stored(twin.kind, config, about, twin.state_dict(), shape)
 
 
 def _is_unified(theirs: Mapping[str, Any]) -> bool:
@@ -114,11 +122,3 @@ def _flat(theirs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def _part(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
-
-
-def _feature_shape(core: Mapping[str, Any], shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """(feature, height, width) of the feature movie."""
-    from retina_nb.models.presets import build_core, feature_shape_of
-
-    channel, _, height, width = feature_shape_of(build_core(core, shape[0]), shape)
-    return channel, height, width

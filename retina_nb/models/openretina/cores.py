@@ -36,17 +36,15 @@ def _dummy_core(theirs: Mapping[str, Any], state: State) -> Part:
 
 
 def _simple_core(theirs: Mapping[str, Any], state: State) -> Part:
-    colours = theirs.get("color_squashing_weights")
-    every = theirs.get("maxpool_every_n_layers")
     temporal, spatial = _sizes(theirs)
     paddings = [theirs.get("input_padding", False)] + [theirs.get("hidden_padding", True)] * (len(spatial) - 1)
     config = {
         "kind": "stacked",
         **_convolutions(theirs, temporal, spatial, paddings),
         "dropout": theirs.get("dropout_rate", 0.0),
-        "pool_every": every,
+        "pool_every": theirs.get("maxpool_every_n_layers"),
         "downsample": list(theirs.get("downsample_input_kernel_size") or (1, 1, 1)),
-        "colour_weights": list(colours or ()),
+        "colour_weights": state.get("color_squashing_layer.channel_weights", torch.zeros(0)).tolist(),
         "cut": theirs.get("cut_first_n_frames", 30),
         "roughness": theirs["gamma_input"],
         "speed": theirs["gamma_temporal"],
@@ -60,15 +58,15 @@ def _gru_core(theirs: Mapping[str, Any], state: State) -> Part:
     temporal, spatial = _sizes(theirs)
     depth = len(spatial)
     # A hidden layer is padded for the kernel of the layer before it, and the first hidden layer not at all.
-    hidden = [0, *spatial[1:-1]] if theirs.get("hidden_padding", True) else [0] * (depth - 1)
-    first = spatial[0] if theirs.get("input_padding", False) else 0
+    padded = [0, 0, *spatial[1:-1]] if theirs.get("hidden_padding", True) else [0] * depth
+    padded[0] = spatial[0] if theirs.get("input_padding", False) else 0
     name = str(theirs.get("nonlinearity", "ELU")).lower()
     names = [name if theirs.get("final_nonlinearity", True) else "identity"]
     names += [name if layer < depth - 1 else names[0] for layer in range(1, depth)]
     penalised = theirs.get("convolution_type", "custom_separable") == "custom_separable"
     config = {
         "kind": "stacked",
-        **_convolutions(theirs, temporal, spatial, [(0, kernel // 2, kernel // 2) for kernel in (first, *hidden)]),
+        **_convolutions(theirs, temporal, spatial, [(0, kernel // 2, kernel // 2) for kernel in padded[:depth]]),
         "normalization": "batch" if theirs.get("batch_norm", True) else "none",
         "nonlinearity": names,
         "projection": name if theirs.get("use_projections") else None,
@@ -122,7 +120,6 @@ def _convolutions(
         raise UserError(
             f"the checkpoint has convolutions of kind {kind}; those that can be read are {', '.join(_CONVOLUTIONS)}"
         )
-    in_channels, *hidden = theirs["channels"]
     space: list[Any] = []
     time, border = [], []
     for bins, padding in zip(temporal, paddings, strict=True):
@@ -136,10 +133,8 @@ def _convolutions(
         # Theirs pad the input of both steps of a separable convolution.
         time.append((2 * pad[0],) * 2 if kind == "separable" else (pad[0],) * 2)
         border.append(pad[1:] if kind == "separable" else (0, 0))
-    colours = theirs.get("color_squashing_weights")
     return {
-        "in_channels": len(colours) if colours else in_channels,
-        "hidden_channels": list(hidden),
+        "hidden_channels": list(theirs["channels"][1:]),
         "temporal_kernel_sizes": list(temporal),
         "spatial_kernel_sizes": list(spatial),
         "convolution": _CONVOLUTIONS[kind],

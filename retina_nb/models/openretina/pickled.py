@@ -140,7 +140,7 @@ def plain(value: Any) -> Any:
     References to other places of the configuration are followed, and kept as they are where they lead nowhere.
     """
     kind = type(value).__name__
-    if not isinstance(value, Inert) or kind not in ("DictConfig", "ListConfig") and not kind.endswith("Node"):
+    if not isinstance(value, Inert) or (kind not in ("DictConfig", "ListConfig") and not kind.endswith("Node")):
         return value
     if kind.endswith("Node"):
         return _followed(value, getattr(value, "_val", None))

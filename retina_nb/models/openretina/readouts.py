@@ -24,9 +24,7 @@ def read_readout(theirs: Mapping[str, Any], state: State, shape: tuple[int, int,
     """
     kind = str(theirs.get("_target_")).rsplit(".", 1)[-1]
     if kind not in _READERS:
-        raise UserError(
-            f"the checkpoint has readouts of kind {kind}; those that can be read are {', '.join(_READERS)}"
-        )
+        raise UserError(f"the checkpoint has readouts of kind {kind}; those that can be read are {', '.join(_READERS)}")
     return _READERS[kind](theirs, state, shape)
 
 

@@ -41,9 +41,7 @@ def checkpoint(**hyper_parameters):
 def test_tensors_arrays_and_containers_are_read_as_they_are(tmp_path):
     mean = {"a": np.arange(4, dtype=np.int64), "b": np.float32(2.5), "c": np.array(["x", "y"])}
     path = tmp_path / "fine.ckpt"
-    torch.save(
-        checkpoint(mean=mean, rest=defaultdict(list, z=[1]), dtype=torch.float16, size=torch.Size([2, 3])), path
-    )
+    torch.save(checkpoint(mean=mean, rest=defaultdict(list, z=[1]), dtype=torch.float16, size=torch.Size([2, 3])), path)
     found = read_pickled(path)
     torch.testing.assert_close(found["state_dict"]["w"], torch.arange(3.0))
     hyper = found["hyper_parameters"]
