@@ -156,8 +156,9 @@ class PointGaussianReadout(LinearReadout):
         elif self.position_group is None:
             self.position.copy_(places)
         else:
-            for group, position_ in enumerate(self.position):
-                position_.copy_(places[self.position_group == group].mean(dim=0))
+            groups = torch.arange(len(self.position), device=places.device)
+            member = (self.position_group == groups[:, None]).to(places)
+            self.position.copy_(member @ places / member.sum(dim=1, keepdim=True))
 
     def _predict(self, places: Float[Tensor, "neuron 2"]) -> None:
         """Fit the predictor's last linear layer to these places by least squares."""
