@@ -66,10 +66,11 @@ def test_large_movies_are_read_alike(align_corners):
     torch.testing.assert_close(readout(features), F.softplus(product + readout.bias))
 
 
-def test_without_spread_training_reads_the_position():
+@pytest.mark.parametrize("shape", [SHAPE, (3, 4, 19, 21)])
+def test_without_spread_training_reads_the_position(shape):
     torch.manual_seed(0)
-    readout = placed(torch.rand(4, 2) * 2 - 1, initial_spread=0.0)
-    features = torch.randn(2, *SHAPE)
+    readout = placed(torch.rand(4, 2) * 2 - 1, shape, initial_spread=0.0)
+    features = torch.randn(2, *shape)
     torch.testing.assert_close(readout.train()(features), readout.eval()(features))
 
 

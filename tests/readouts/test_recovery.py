@@ -109,6 +109,6 @@ def test_weights_of_spatial_contrast_are_found_with_their_sign():
     planted = torch.tensor([-1.0, 0.0, 1.5])
     truth.contrast_weight.data.copy_(planted)
     readout = train(
-        SpatialContrastReadout(shape, 3, **filters, bias=0.0), truth, shape=shape, blur=3, steps=200, rate=0.1
+        SpatialContrastReadout(shape, 3, **filters, bias=0.0), truth, shape=shape, blur=3, steps=150, rate=0.1, batch=4
     )
     torch.testing.assert_close(readout.contrast_weight.detach(), planted, rtol=0.2, atol=0.2)
