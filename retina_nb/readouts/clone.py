@@ -12,7 +12,8 @@ class ClonedReadout(Readout):
     """Rates of another readout, with a scale and an offset for each neuron: ``scale * rate + offset``.
 
     For cells that were recorded twice, e.g. before and under a drug. What it reads stays the other's: it is trained
-    by both sessions, but constrained, penalised and saved with its own.
+    by both sessions, but constrained, penalised, saved and moved to devices with its own. So both belong in one
+    `SessionReadouts`.
 
     Args:
         original: the readout of the other session.

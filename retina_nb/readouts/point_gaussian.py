@@ -15,7 +15,7 @@ from retina_nb.readouts.base import LinearReadout, check_features
 # Numbers that say how points spread: a matrix, a standard deviation for each axis, one for both.
 COVARIANCES = {"full": (2, 2), "uncorrelated": (2,), "isotropic": (1,)}
 # On more pixels it is faster to pick four of them than to multiply them all (both timed on a CPU).
-_PRODUCT_PIXELS = 300
+_PRODUCT_PIXELS = 200
 
 
 class PointGaussianReadout(LinearReadout):
@@ -109,16 +109,18 @@ class PointGaussianReadout(LinearReadout):
 
     def masks(self) -> Float[Tensor, "neuron height width"]:
         """How much each pixel counts at the neurons' positions: four of them share in each mask."""
-        sides = zip(self.positions().unbind(dim=1), self.feature_shape[2:], strict=True)
-        y, x = (_shares(place, size, self.align_corners) for place, size in sides)
-        return y[:, :, None] * x[:, None, :]
+        return self._interpolation(self.positions())
 
     def weights(self) -> Float[Tensor, "feature height width neuron"]:
         return torch.einsum("nhw,cn->chwn", self.masks(), self.feature_weights())
 
     @property
     def is_product(self) -> bool:
-        return not self.training and self.feature_shape[2] * self.feature_shape[3] <= _PRODUCT_PIXELS
+        return not self.training and self._is_small
+
+    @property
+    def _is_small(self) -> bool:
+        return self.feature_shape[2] * self.feature_shape[3] <= _PRODUCT_PIXELS
 
     def forward(
         self, features: Float[Tensor, "*batch feature time height width"]
@@ -129,10 +131,26 @@ class PointGaussianReadout(LinearReadout):
         points = self.positions().expand(len(features), -1, -1)
         if self.training:
             points = (points + self._offsets(points)).clamp(-1, 1)
+        return self.rate(self._multiplied(features, points) if self._is_small else self._picked(features, points))
+
+    def _multiplied(
+        self, features: Float[Tensor, "batch feature time height width"], points: Float[Tensor, "batch neuron 2"]
+    ) -> Float[Tensor, "batch time neuron"]:
+        weights = torch.einsum("bnhw,cn->bchwn", self._interpolation(points), self.feature_weights())
+        return features.movedim(2, 1).flatten(2) @ weights.flatten(1, 3)
+
+    def _picked(
+        self, features: Float[Tensor, "batch feature time height width"], points: Float[Tensor, "batch neuron 2"]
+    ) -> Float[Tensor, "batch time neuron"]:
         x_first = points.flip(-1)[:, :, None]
         seen = F.grid_sample(features.flatten(1, 2), x_first, align_corners=self.align_corners)[..., 0]
         seen = seen.unflatten(1, features.shape[1:3])  # (batch, feature, time, neuron)
-        return self.rate(torch.einsum("bctn,cn->btn", seen, self.feature_weights()))
+        return torch.einsum("bctn,cn->btn", seen, self.feature_weights())
+
+    def _interpolation(self, points: Float[Tensor, "*batch neuron 2"]) -> Float[Tensor, "*batch neuron height width"]:
+        sides = zip(points.unbind(dim=-1), self.feature_shape[2:], strict=True)
+        y, x = (_shares(place, size, self.align_corners) for place, size in sides)
+        return y[..., :, None] * x[..., None, :]
 
     def _offsets(self, points: Float[Tensor, "batch neuron 2"]) -> Float[Tensor, "batch neuron 2"]:
         noise = torch.randn_like(points)
@@ -156,8 +174,9 @@ class PointGaussianReadout(LinearReadout):
         elif self.position_group is None:
             self.position.copy_(places)
         else:
-            for group, position_ in enumerate(self.position):
-                position_.copy_(places[self.position_group == group].mean(dim=0))
+            groups = torch.arange(len(self.position), device=places.device)
+            member = (self.position_group == groups[:, None]).to(places)
+            self.position.copy_(member @ places / member.sum(dim=1, keepdim=True))
 
     def _predict(self, places: Float[Tensor, "neuron 2"]) -> None:
         """Fit the predictor's last linear layer to these places by least squares."""
@@ -178,13 +197,13 @@ def _network(widths: Sequence[int], last: nn.Module) -> nn.Sequential:
     return nn.Sequential(*layers, last)
 
 
-def _shares(place: Float[Tensor, " neuron"], size: int, align_corners: bool) -> Float[Tensor, "neuron pixel"]:
+def _shares(place: Float[Tensor, "*batch"], size: int, align_corners: bool) -> Float[Tensor, "*batch pixel"]:
     """How much the pixels along one axis count for a point between two of them; nothing is outside the movie."""
-    pixel = (place + 1) / 2 * (size - 1) if align_corners else ((place + 1) * size - 1) / 2
+    pixel = ((place + 1) / 2 * (size - 1) if align_corners else ((place + 1) * size - 1) / 2)[..., None]
     before = pixel.floor()
-    share = (pixel - before)[:, None]
+    share = pixel - before
     index = torch.arange(size, device=place.device)
-    return (index == before[:, None]) * (1 - share) + (index == before[:, None] + 1) * share
+    return (index == before) * (1 - share) + (index == before + 1) * share
 
 
 def _groups(what: str, labels: Sequence[str | int] | None, neurons: int) -> tuple[int, Tensor | None]:

@@ -36,7 +36,7 @@ class SessionReadouts(nn.Module):
     @property
     def lag(self) -> int:
         """Bins of features before the first output: those of the readout that loses most."""
-        return max((readout.lag for readout in self._all()), default=0)
+        return max([0, *[readout.lag for readout in self._all()]])
 
     def __getitem__(self, session: str) -> Readout:
         if session not in self.readouts:

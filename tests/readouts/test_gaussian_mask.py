@@ -1,3 +1,6 @@
+import math
+
+import pytest
 import torch
 
 from retina_nb.readouts import GaussianMaskReadout
@@ -53,3 +56,25 @@ def test_the_penalty_is_a_mean_over_neurons():
     for readout in (few, many):
         torch.nn.init.constant_(readout.features, 0.3)
     torch.testing.assert_close(few.regularizer(), many.regularizer())
+
+
+def test_the_penalty_is_that_of_the_formula():
+    torch.manual_seed(0)
+    readout = GaussianMaskReadout(SHAPE, 3, width_penalty=0.5, position_penalty=0.2, feature_penalty=0.1)
+    with torch.no_grad():
+        readout.position.normal_(std=0.1)
+        readout.log_variance.normal_(std=0.1)
+    places, widths = (6 * readout.position).tolist(), (4 * readout.log_variance).tolist()
+    expected = [
+        0.5 * math.exp(width) + 0.2 * (y**2 + x**2) + 0.1 * sum(map(abs, features))
+        for width, (y, x), features in zip(widths, places, readout.features.T.tolist(), strict=True)
+    ]
+    assert readout.regularizer().item() == pytest.approx(sum(expected) / 3, rel=1e-5)
+
+
+def test_scale_and_bias_can_be_fixed_and_are_saved_alike():
+    readout = GaussianMaskReadout(SHAPE, 3, scale=False, bias=False)
+    assert {name for name, _ in readout.named_parameters()} == {"position", "log_variance", "features"}
+    assert readout.state_dict().keys() == GaussianMaskReadout(SHAPE, 3).state_dict().keys()
+    readout.initialize(torch.full((3,), 5.0), torch.zeros(3, 2))
+    torch.testing.assert_close(readout.bias, torch.zeros(3))
