@@ -54,6 +54,22 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.add_argument("-o", dest="output", type=Path, metavar="DIR", help="the run's folder (default: runs/NOTEBOOK)")
 
+    fetch = commands.add_parser("fetch", help="download a dataset", description=_fetch.__doc__)
+    fetch.set_defaults(command=_fetch)
+    fetch.add_argument("dataset", metavar="NAME", help="a name that 'retina-nb datasets' lists")
+    fetch.add_argument("--resolution", help="the resolution of the stimulus, where there are several")
+    fetch.add_argument("--sessions", nargs="+", metavar="SESSION", help="only these sessions")
+    fetch.add_argument("--data-dir", type=Path, metavar="DIR", help="where to put it (default: the cache)")
+    fetch.add_argument(
+        "-p",
+        dest="settings",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="another setting of load_recordings, e.g. '-p species marmoset'; the value is YAML",
+    )
+
     datasets = commands.add_parser("datasets", help="list the datasets")
     datasets.set_defaults(command=lambda _: _print_table(rnb.datasets()))
     presets = commands.add_parser("presets", help="list the presets of models")
@@ -78,6 +94,19 @@ def _run(options: argparse.Namespace) -> int:
     except NotebookFailed as error:
         return _complain(error, 1)
     _print_run(folder)
+    return 0
+
+
+def _fetch(options: argparse.Namespace) -> int:
+    """Download what load_recordings(NAME, ...) needs with the same settings, check it and unpack it. What is there
+    already is not downloaded again, and what broke off is taken up."""
+    settings = {name: _from_yaml(value, f"the value of {name}") for name, value in options.settings}
+    given = {"resolution": options.resolution, "sessions": options.sessions}
+    settings |= {name: value for name, value in given.items() if value is not None}
+
+    from retina_nb.loaders import fetch  # as everything that needs pandas, which takes a while to import
+
+    print(f"{options.dataset} is in {fetch(options.dataset, data_dir=options.data_dir, **settings)}")
     return 0
 
 

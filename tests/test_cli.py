@@ -4,12 +4,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from serving import serving
 
 import retina_nb as rnb
-from retina_nb import sweeps
+from retina_nb import loaders, sweeps
 from retina_nb.cli import main
+from retina_nb.loaders import download, hub
 
 NOTEBOOK = """# %% tags=["parameters"]
 epochs = 2
@@ -124,6 +127,75 @@ def test_bad_input_is_one_line_and_status_2(folder, capsys, words, complaint):
     assert error.startswith("retina-nb: ")
     assert complaint in error
     assert sorted(folder.rglob("*")) == before
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path):
+    """A dataset on a hub of its own, of which `load` needs a file for each session and resolution."""
+
+    def wanted(*, resolution="low", sessions=None, **_):
+        return [f"{session}_{resolution}.h5" for session in sessions or ["a", "b"]]
+
+    def load(*, data_dir=None, resolution="low", sessions=None, seed=0):
+        raise AssertionError("only the files are asked for")
+
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RETINA_NB_DATA", raising=False)
+    monkeypatch.setitem(hub.ROOTS, "published", "some_lab/published")
+    monkeypatch.setattr(loaders, "_DATASETS", ("published",))
+    module = ModuleType("published")
+    module.load, module.wanted = load, wanted
+    monkeypatch.setitem(sys.modules, "retina_nb.loaders.published", module)
+    names = [f"{session}_{resolution}" for session in "ab" for resolution in ("low", "high")]
+    with serving({f"some_lab/published/{name}.h5": name.encode() for name in names}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.mark.parametrize(
+    ("words", "folder", "files"),
+    [
+        ("", "cache/published", {"a_low.h5", "b_low.h5"}),
+        ("--resolution high --sessions b", "cache/published", {"b_high.h5"}),
+        ("--sessions a b -p seed 3 --data-dir mine", "mine", {"a_low.h5", "b_low.h5"}),
+    ],
+)
+def test_fetch_downloads_what_the_same_settings_need(published, tmp_path, monkeypatch, capsys, words, folder, files):
+    assert main(["fetch", "published", *words.split()]) == 0
+    where = tmp_path / folder if folder.startswith("cache") else Path(folder)
+    assert capsys.readouterr().out == f"published is in {where}\n"
+    assert {path.name for path in where.glob("*.h5")} == files
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # and now without a network
+    assert main(["fetch", "published", *words.split()]) == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("fetch publisht", "unknown dataset 'publisht': did you mean 'published'?"),
+        ("fetch published -p sede 3", "unknown setting of dataset published 'sede': did you mean 'seed'?"),
+        ("fetch published --sessions none", "none_low.h5: the server answered 404"),
+    ],
+)
+def test_what_cannot_be_fetched_is_one_line_and_status_2(published, capsys, words, complaint):
+    assert main(words.split()) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.splitlines()) == 1
+
+
+def test_without_a_network_fetch_says_so_in_one_line(published, monkeypatch, capsys):
+    monkeypatch.setattr(download, "PAUSE", 0.001)
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["fetch", "published"]) == 2
+    error = capsys.readouterr().err
+    assert "no connection to the server" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_a_dataset_that_is_made_here_cannot_be_fetched(capsys):
+    assert main(["fetch", "simulated"]) == 2
+    assert "made on this machine" in capsys.readouterr().err
 
 
 def test_an_interrupted_run_says_so(monkeypatch, capsys):

@@ -21,7 +21,7 @@ from typing import Any
 import pandas as pd
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.loaders.download import RemoteFile, download, find_downloaded, find_or_download
+from retina_nb.loaders.download import RemoteFile, download_files, find_downloaded, find_or_download
 from retina_nb.recording import Recording
 
 # The modules are imported when their dataset is asked for.
@@ -99,7 +99,7 @@ def fetch(name: str, *, data_dir: str | Path | None = None, **settings: Any) -> 
     if remote := [file for file in wanted if isinstance(file, RemoteFile)]:
         if data_dir is None:
             return [find_or_download(file, name) for file in remote][-1].parent
-        download(remote, Path(data_dir))
+        download_files(remote, Path(data_dir))
         return Path(data_dir)
     from retina_nb.loaders.hub import dataset_folder, fetch_folder
 

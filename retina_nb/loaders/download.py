@@ -90,7 +90,7 @@ def find_or_download(file: RemoteFile, dataset: str, data_dir: str | Path | None
             f"{dataset}: {data_dir} has no file {file.name}; put it there from {file.url}, or leave data_dir out"
         )
     folder = cache_dir() / dataset if found is None else found
-    download([file], folder)
+    download_files([file], folder)
     return folder / file.name
 
 
@@ -120,7 +120,7 @@ def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
     return list(folders.values())
 
 
-def download(files: Sequence[RemoteFile], folder: Path) -> None:
+def download_files(files: Sequence[RemoteFile], folder: Path) -> None:
     """Have files in a folder: those that are there are checked, the others downloaded, checked and recorded.
 
     What has arrived of a file is kept beside its place under a name ending on ``.part``. Broken connections are taken

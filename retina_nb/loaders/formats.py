@@ -1,9 +1,10 @@
 """What a file or folder of the user's own holds, by its content, whatever its name."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from retina_nb.errors import UserError
+from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import h5
 
 # What `write_recordings` puts into the attribute ``format`` of its files.
@@ -53,6 +54,27 @@ def files_in(path: Path) -> list[Path]:
     if not files:
         raise UserError(f"{path} has no file of recordings, that is, none ending on {', '.join(_SUFFIXES)}")
     return files
+
+
+def session_files(path: Path, sessions: Sequence[str] | None) -> dict[str, Path]:
+    """The file of each session, where every file is a session and named after it.
+
+    Args:
+        path: a file, or a folder of files.
+        sessions: which, in this order; by default all.
+
+    Raises:
+        UserError: if there is no such session, or two files have the same name.
+    """
+    files: dict[str, Path] = {}
+    for file in files_in(path):
+        if file.stem in files:
+            raise UserError(f"{path} has two files of session {file.stem}, {files[file.stem].name} and {file.name}")
+        files[file.stem] = file
+    for session in sessions or ():
+        if session not in files:
+            raise unknown(f"session of {path}", session, files)
+    return files if sessions is None else {session: files[session] for session in sessions}
 
 
 def _format_of_file(path: Path) -> Format:

@@ -16,7 +16,7 @@ import requests
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
-from retina_nb.loaders.download import TIMEOUT, RemoteFile, cache_dir, check, download, recorded, user_folders
+from retina_nb.loaders.download import TIMEOUT, RemoteFile, cache_dir, check, download_files, recorded, user_folders
 from retina_nb.loaders.unzip import is_unpacked, unpacked
 
 REPOSITORY = "open-retina/open-retina"
@@ -87,7 +87,7 @@ def fetch_folder(dataset: str, wanted: Sequence[str], folder: Path) -> Path:
         UserError: if a file is damaged, or cannot be had.
     """
     files = _published(dataset, wanted, folder)
-    download([file for file in files if not _only_unpacked(folder / file.name)], folder)
+    download_files([file for file in files if not _only_unpacked(folder / file.name)], folder)
     for file in files:
         if file.name.endswith(".zip"):
             unpacked(folder / file.name)
@@ -114,7 +114,7 @@ def hub_file(path_in_repo: str) -> Path:
         UserError: if it is damaged, does not exist, or cannot be downloaded.
     """
     folder = cache_dir() / "hub"
-    download([RemoteFile(path_in_repo, _url(path_in_repo))], folder)
+    download_files([RemoteFile(path_in_repo, _url(path_in_repo))], folder)
     return folder / path_in_repo
 
 

@@ -1,7 +1,8 @@
-"""Movies that stay in their HDF5 file and are read where they are looked at."""
+"""Movies that stay in their files and are read where they are looked at."""
 
 import math
 import os
+from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 
 from retina_nb.loaders import h5
 from retina_nb.loaders.packed import for_each_axis
+from retina_nb.recording import Frames
 
 # A movie of up to so many bytes is held in memory, where batches are made of it much faster.
 IN_MEMORY = 2**31
@@ -19,12 +21,43 @@ IN_MEMORY = 2**31
 _AXES = ("channel", "frame", "height", "width")
 
 
-class OnDiskFrames:
-    """A (channel, frame, height, width) movie in an HDF5 file, of the dtype it has there.
+def fits_in_memory(shape: Sequence[int], dtype: np.dtype | type) -> bool:
+    """Whether a movie is to be held in memory."""
+    return math.prod(shape) * np.dtype(dtype).itemsize <= IN_MEMORY
+
+
+class _ReadFrames:
+    """A (channel, frame, height, width) movie that is read frame by frame.
 
     It is indexed as an array is: the frame by a number, a slice or an array of any shape, the other axes by
-    whatever else they admit. A frame that is asked for several times at once is read once. The file stays open, so
-    that it can be replaced meanwhile; every process opens it for itself.
+    whatever else they admit. A frame that is asked for several times at once is read once.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int], dtype: np.dtype) -> None:
+        self.shape, self.dtype, self._numbers = shape, dtype, np.arange(shape[1])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        channel, frame, row, column = for_each_axis(index)
+        numbers = self._numbers[frame]
+        distinct, place = np.unique(numbers, return_inverse=True)
+        pixels = np.empty((self.shape[0], len(distinct), *self.shape[2:]), self.dtype)
+        self._read(distinct, pixels)
+        if not np.array_equal(distinct, numbers):
+            pixels = pixels[:, place.reshape(numbers.shape)]
+        return pixels[channel][..., row, column]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+    def _read(self, numbers: np.ndarray, pixels: np.ndarray) -> None:
+        """Put frames, by their ascending numbers, into (channel, frame, height, width) pixels."""
+        raise NotImplementedError
+
+
+class OnDiskFrames(_ReadFrames):
+    """A movie in an HDF5 file, of the dtype that it has there.
+
+    The file stays open, so that it can be replaced meanwhile; every process opens it for itself.
 
     Args:
         path: the file.
@@ -40,21 +73,8 @@ class OnDiskFrames:
         self._opened: tuple[int, ExitStack, h5py.Dataset] | None = None
         found = self._dataset()
         sizes = dict(zip(self._axes, found.shape, strict=True))
-        self.shape = tuple(sizes.get(axis, 1) for axis in _AXES)
-        self.dtype = found.dtype
-        self._numbers = np.arange(self.shape[1])
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        channel, frame, row, column = for_each_axis(index)
-        numbers = self._numbers[frame]
-        distinct, place = np.unique(numbers, return_inverse=True)
-        pixels = self._read(distinct)
-        if not np.array_equal(distinct, numbers):
-            pixels = pixels[:, place.reshape(numbers.shape)]
-        return pixels[channel][..., row, column]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
+        channel, frame, height, width = (sizes.get(axis, 1) for axis in _AXES)
+        super().__init__((channel, frame, height, width), found.dtype)
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": None}
@@ -67,25 +87,43 @@ class OnDiskFrames:
             self._opened = os.getpid(), opened, found
         return self._opened[2]
 
-    def _read(self, numbers: np.ndarray) -> np.ndarray:
-        """(channel, frame, height, width): frames by their ascending numbers, each run of them in one piece."""
+    def _read(self, numbers: np.ndarray, pixels: np.ndarray) -> None:
         found, at = self._dataset(), self._axes.index("frame")
-        pixels = np.empty((self.shape[0], len(numbers), *self.shape[2:]), self.dtype)
         order = [self._axes.index(axis) for axis in _AXES if axis in self._axes]
         edges = np.flatnonzero(np.diff(numbers, prepend=-2, append=self.shape[1] + 1) > 1)
-        for start, stop in pairwise(edges):
+        for start, stop in pairwise(edges):  # of each run of frames that follow one another
             run = slice(int(numbers[start]), int(numbers[stop - 1]) + 1)
-            part = h5.read_part(found, (*[slice(None)] * at, run)).transpose(order)
-            pixels[:, start:stop] = part  # where there is no channel, it is broadcast
-        return pixels
+            # Where there is no channel, it is broadcast.
+            pixels[:, start:stop] = h5.read_part(found, (*[slice(None)] * at, run)).transpose(order)
 
 
-def frames_of(path: str | Path, key: str, axes: str = "channel frame height width") -> Any:
-    """The movie of a file: in memory up to `IN_MEMORY` bytes, else on disk.
+class JoinedFrames(_ReadFrames):
+    """Movies of the same size one after the other, each left where it is.
+
+    Args:
+        parts: the movies.
+    """
+
+    def __init__(self, parts: Sequence[Frames]) -> None:
+        self._parts = list(parts)
+        self._ends = np.cumsum([part.shape[1] for part in parts])
+        channel, _, height, width = parts[0].shape
+        dtype = np.result_type(*(part[:, np.arange(1)].dtype for part in parts))
+        super().__init__((channel, int(self._ends[-1]), height, width), dtype)
+
+    def _read(self, numbers: np.ndarray, pixels: np.ndarray) -> None:
+        edges = [0, *np.searchsorted(numbers, self._ends)]
+        starts = [0, *self._ends]
+        for part, (start, stop), first in zip(self._parts, pairwise(edges), starts, strict=False):
+            if stop > start:
+                pixels[:, start:stop] = part[:, numbers[start:stop] - first]
+
+
+def frames_of(path: str | Path, key: str, axes: str = "channel frame height width") -> Frames:
+    """The movie of a file: in memory if it fits, else on disk.
 
     Raises:
         UserError: see `OnDiskFrames`.
     """
     frames = OnDiskFrames(path, key, axes)
-    in_memory = math.prod(frames.shape) * frames.dtype.itemsize <= IN_MEMORY
-    return np.ascontiguousarray(frames[:]) if in_memory else frames
+    return np.ascontiguousarray(frames[:]) if fits_in_memory(frames.shape, frames.dtype) else frames

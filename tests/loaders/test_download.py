@@ -269,7 +269,7 @@ def test_many_files_come_at_once_and_those_that_are_there_stay(server, tmp_path)
     files = [RemoteFile(name, f"{server.url}/{name}") for name in server.files]
     (tmp_path / "frames").mkdir()
     (tmp_path / "frames" / "3.npy").write_bytes(b"mine")
-    download.download(files, tmp_path)
+    download.download_files(files, tmp_path)
     assert len(server.starts) == 30
     assert (tmp_path / "frames" / "29.npy").read_bytes() == bytes([29]) * 1000
     assert (tmp_path / "frames" / "3.npy").read_bytes() == b"mine"
@@ -279,7 +279,7 @@ def test_many_files_come_at_once_and_those_that_are_there_stay(server, tmp_path)
 def test_of_many_files_one_that_is_missing_is_named_and_the_rest_is_kept(server, tmp_path):
     files = [RemoteFile(name, f"{server.url}/{name}") for name in ("cells.mat", "none.mat")]
     with pytest.raises(UserError, match=r"none\.mat: the server answered 404"):
-        download.download(files, tmp_path)
+        download.download_files(files, tmp_path)
     server.files["none.mat"] = b"now"
-    download.download(files, tmp_path)
+    download.download_files(files, tmp_path)
     assert (tmp_path / "none.mat").read_bytes() == b"now"

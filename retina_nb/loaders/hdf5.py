@@ -1,0 +1,220 @@
+"""Recordings of one's own as HDF5 and numpy files, in openretina's layout.
+
+FOLDER/stimuli/NAME.npy     (channel, time, height, width), a stimulus that sessions may share
+FOLDER/SESSION.h5           or .hdf5, with
+    responses_NAME          (neuron, time), one for every stimulus that the session saw
+    stimulus_NAME           (channel, time, height, width), if the session saw another one of this name
+    session_info/KEY        what else is known: of every neuron, if it has an entry for each, or of the session
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from retina_nb.errors import UserError, unknown
+from retina_nb.loaders import h5
+from retina_nb.loaders.formats import session_files
+from retina_nb.loaders.normalize import ZscoredFrames
+from retina_nb.loaders.npy import open_npy
+from retina_nb.loaders.on_disk import JoinedFrames, OnDiskFrames, fits_in_memory
+from retina_nb.loaders.splits import label_clips, validation_clips
+from retina_nb.recording import Frames, Movie, Recording
+
+
+@np.errstate(over="ignore")  # what is too large for float32 is told as not finite
+def load(
+    path: str | Path,
+    *,
+    rate: float | None = None,
+    test_names: Sequence[str] = (),
+    norm_mean: float | None = None,
+    norm_std: float | None = None,
+    sessions: Sequence[str] | None = None,
+    n_validation_clips: int | None = None,
+    clip_length: int = 100,
+    seed: int = 42,
+    channels: Sequence[str] = (),
+    pixel_um: float = float("nan"),
+    unit: str = "spikes/bin",
+    signed: bool = False,
+) -> dict[str, Recording]:
+    """Read recordings, one for each session file.
+
+    All stimuli together are one movie, which the sessions share; each is a presentation of its own. A recording's
+    timeline has those for training, in the order of their names, and then those for testing. Stimuli that together
+    do not fit into memory stay in their files.
+
+    Args:
+        path: the folder, or one session's file.
+        rate: frames and bins per second (Hz), which the files do not tell.
+        test_names: names of the stimuli for testing; the recordings have them as repeats of one trial.
+        norm_mean, norm_std: stimuli become ``(stimulus - norm_mean) / norm_std``; by default they stay as they are.
+        sessions: names of the sessions to read; by default all.
+        n_validation_clips: number of clips of the training stimuli that are for validation, the same as openretina
+            draws; by default a tenth of them.
+        clip_length: length of these clips (bins).
+        seed: which clips.
+        channels: a name for each channel of the stimuli.
+        pixel_um: side of a pixel on the retina (µm).
+        unit: unit of the responses.
+        signed: whether responses may be negative.
+
+    Raises:
+        UserError: naming the file and the key, if something is missing, damaged or does not fit together; or if a
+            setting is not possible.
+    """
+    path = Path(path)
+    if rate is None:
+        raise UserError(f"{path} does not tell how many frames a second it has; give rate=")
+    mean, std = norm_mean or 0.0, 1.0 if norm_std is None else norm_std
+    if not (np.isfinite(mean) and np.isfinite(std) and std > 0):
+        raise UserError(f"norm_mean must be a number and norm_std one above 0, not {norm_mean} and {norm_std}")
+    files = session_files(path, sessions)
+    folder = (path if path.is_dir() else path.parent) / "stimuli"
+    shown = {session: _stimuli(file, folder) for session, file in files.items()}
+    for name in test_names:
+        if name not in (known := {name for stimuli in shown.values() for name in stimuli}):
+            raise unknown(f"stimulus of {path}", name, known)
+    movie, spans = _movie([source for stimuli in shown.values() for source in stimuli.values()], mean, std, channels)
+    recordings = {}
+    for session, file in files.items():
+        responses, neurons, about = _session(file, {name: spans[source] for name, source in shown[session].items()})
+        order = sorted(responses, key=lambda name: (name in test_names, name))
+        n_train = sum(len(responses[name]) for name in order if name not in test_names)
+        labels = _labels(n_train, n_validation_clips, clip_length, seed)
+        recordings[session] = Recording(
+            session=session,
+            movie=movie,
+            responses=np.concatenate([responses[name] for name in order]),
+            rate=rate,
+            **_timeline([(name, *spans[shown[session][name]]) for name in order], labels, test_names),
+            pixel_um=pixel_um,
+            unit=unit,
+            neurons=neurons,
+            signed=signed,
+            about=about,
+        )
+    return recordings
+
+
+# A stimulus: a .npy file and "", or a session's file and the key in it.
+_Source = tuple[Path, str]
+
+
+def _stimuli(file: Path, folder: Path) -> dict[str, _Source]:
+    """Where the stimuli are that a session has responses to, by name."""
+    with h5.open_h5(file) as opened:
+        keys = h5.keys(opened)
+    stimuli: dict[str, _Source] = {}
+    for name in (key.removeprefix("responses_") for key in keys if key.startswith("responses_")):
+        own, shared = f"stimulus_{name}", folder / f"{name}.npy"
+        if own not in keys and not shared.is_file():
+            raise UserError(
+                f"{file} has responses_{name}, but neither has it {own} nor is there a file {shared}; add one"
+            )
+        stimuli[name] = (file, own) if own in keys else (shared, "")
+    return stimuli
+
+
+def _movie(
+    sources: Iterable[_Source], mean: float, std: float, channels: Sequence[str]
+) -> tuple[Movie, dict[_Source, tuple[int, int]]]:
+    """All stimuli as one movie, and the first frame and number of frames of each in it."""
+    parts = {source: _open(source) for source in dict.fromkeys(sources)}
+    first, like = next(iter(parts.items()))
+    spans, start = {}, 0
+    for source, part in parts.items():
+        if (part.shape[0], *part.shape[2:]) != (like.shape[0], *like.shape[2:]):
+            raise UserError(
+                f"the stimuli must have the same channels, height and width, but (channel, time, height, width) is "
+                f"{part.shape} in {_place(source)} and {like.shape} in {_place(first)}"
+            )
+        spans[source] = (start, part.shape[1])
+        start += part.shape[1]
+    frames: Any = JoinedFrames(list(parts.values()))
+    if frames.dtype.kind == "f" or (mean, std) != (0.0, 1.0):
+        frames = ZscoredFrames(frames, mean, std)
+    if fits_in_memory(frames.shape, frames.dtype):
+        frames = np.asarray(frames[:])
+        _check_finite(frames, spans)
+    return Movie(frames, mean=mean, std=std, channels=tuple(channels)), spans
+
+
+def _open(source: _Source) -> Frames:
+    path, key = source
+    return OnDiskFrames(path, key) if key else open_npy(path, "channel time height width")
+
+
+def _place(source: _Source) -> str:
+    return f"{source[0]}: {source[1]}" if source[1] else str(source[0])
+
+
+def _check_finite(frames: np.ndarray, spans: dict[_Source, tuple[int, int]]) -> None:
+    for source, (start, length) in spans.items():
+        if not np.isfinite(frames[:, start : start + length]).all():
+            raise UserError(f"{_place(source)} has pixels that are not finite; mend the stimulus")
+
+
+def _session(
+    file: Path, spans: dict[str, tuple[int, int]]
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, Any]]:
+    """Responses (time, neuron) to every stimulus, the properties of the neurons, and what else is known."""
+    with h5.open_h5(file) as opened:
+        responses = {name: h5.read(opened, f"responses_{name}", axes="neuron time").T for name in spans}
+        info = _info(h5.group(opened, "session_info")) if "session_info" in h5.keys(opened) else {}
+    first, like = next(iter(responses.items()))
+    for name, (_, length) in spans.items():
+        time, neurons = responses[name].shape
+        if time != length:
+            swapped = "; are its axes (neuron, time)?" if neurons == length else "; cut the longer one"
+            raise UserError(f"{file}: responses_{name} has {time} bins, its stimulus has {length} frames{swapped}")
+        if neurons != like.shape[1]:
+            raise UserError(
+                f"{file}: responses_{name} has {neurons} neurons, responses_{first} has {like.shape[1]}; give all "
+                "neurons in each"
+            )
+    neurons = {key: value for key, value in info.items() if np.shape(value)[:1] == like.shape[1:]}
+    return responses, neurons, {key: value for key, value in info.items() if key not in neurons}
+
+
+def _info(group: h5py.Group) -> dict[str, Any]:
+    """What a group holds, as arrays, numbers and text; groups in it as dictionaries."""
+    info: dict[str, Any] = {}
+    for key in h5.keys(group):
+        found = group.get(key)
+        if isinstance(found, h5py.Group):
+            info[key] = _info(found)
+        elif isinstance(found, h5py.Dataset):
+            values = h5.read_part(found, ())
+            if values.dtype.kind in "SO":
+                values = np.array([_text(one) for one in values.flat]).reshape(values.shape)
+            info[key] = values if values.ndim else values.item()
+    return info
+
+
+def _text(value: Any) -> str:
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def _labels(n_train: int, n_clips: int | None, clip_length: int, seed: int) -> np.ndarray:
+    if n_clips is None:
+        n_clips = -(-(n_train // clip_length) // 10)
+    return label_clips(n_train, clip_length, validation_clips(n_train, clip_length, n_clips, seed))
+
+
+def _timeline(order: Sequence[tuple[str, int, int]], labels: np.ndarray, test_names: Sequence[str]) -> dict[str, Any]:
+    """What a `Recording` needs of its bins, from the name, first frame and number of frames of each presentation."""
+    onsets = np.cumsum([0, *(length for _, _, length in order)])
+    return {
+        "frames": np.concatenate([start + np.arange(length) for _, start, length in order]),
+        "split": np.concatenate([labels, np.full(onsets[-1] - len(labels), "test")]),
+        "onsets": onsets[:-1],
+        "repeats": {
+            name: onset + np.arange(length)[None]
+            for (name, _, length), onset in zip(order, onsets, strict=False)
+            if name in test_names
+        },
+    }
