@@ -61,16 +61,18 @@ def distinct_views(
 
 
 def on_screen(
+    numbers: Int64[np.ndarray, " n"],
+    *,
     images: Sequence[np.ndarray],
     views: Int64[np.ndarray, "view 3"],
-    *,
     screen: tuple[int, int],
     size: tuple[int, int],
     background: float = 0.0,
-) -> Float32[np.ndarray, "view height width"]:
-    """Draw images on a screen and make it smaller, by bilinear interpolation with antialiasing.
+) -> Float32[np.ndarray, "n height width"]:
+    """Draw views of images on a screen and make it smaller, by bilinear interpolation with antialiasing.
 
     Args:
+        numbers: which views.
         images: grey levels of each image, (x, y) as MATLAB files have them, of any sizes.
         views: number of an image, and its pixel x and y (from 0) that lies to the right of and below the middle
             of the screen.
@@ -78,12 +80,12 @@ def on_screen(
         size: height and width of what is returned.
         background: grey level of the screen where there is no image.
     """
-    made = np.empty((len(views), *size), dtype=np.float32)
-    full = torch.empty((min(_AT_ONCE, len(views)), 1, *screen))
-    for start in range(0, len(views), _AT_ONCE):
-        part = views[start : start + _AT_ONCE]
+    made = np.empty((len(numbers), *size), dtype=np.float32)
+    full = torch.empty((min(_AT_ONCE, len(numbers)), 1, *screen))
+    for start in range(0, len(numbers), _AT_ONCE):
+        part = views[numbers[start : start + _AT_ONCE]]
         full.fill_(background)
-        for pixels, (image, x, y) in zip(full.numpy()[:, 0], part, strict=False):
+        for pixels, (image, x, y) in zip(full.numpy()[:, 0], part.tolist(), strict=False):
             columns, from_x = _overlap(images[image].shape[0], screen[1], x)
             rows, from_y = _overlap(images[image].shape[1], screen[0], y)
             pixels[rows, columns] = images[image][from_x, from_y].T

@@ -1,0 +1,121 @@
+"""Mouse and marmoset ganglion cells under natural movies (Karamanlis et al. 2024, Nature 637:422).
+
+A session is a retina, or a piece of one, on a multielectrode array; there is a file for each stimulus:
+
+- ``"fixationmovie"``: photographs moved along recorded gazes. The frames are drawn where they are looked at, as the
+  authors' ``returnFixMovie.m`` draws them (github.com/dimokaramanlis/subunit_grid_model).
+- ``"frozencheckerflicker"``: binary white noise, made again from the seeds in the file.
+- ``"imagesequence"``: flashed photographs; each bin is a flash.
+- ``"gratingflicker"``: flickering gratings, of which the stimulus cannot be made again with certainty: refused.
+
+Only the layout of the first was checked against another reader (openretina 1.1.1); it is read under any stimulus's
+name, as openretina does. Those of noise and flashes are taken from the authors' MATLAB code and from programs that
+others have run on the published files, not from these files themselves.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from retina_nb.errors import UserError, unknown
+from retina_nb.loaders import DatasetCard, h5
+from retina_nb.loaders.karamanlis_2024 import checker_flicker, fixation_movie, image_sequence
+from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
+from retina_nb.loaders.karamanlis_2024.sessions import REFRESH, Session, find_sessions
+from retina_nb.recording import Recording
+
+CARD = DatasetCard(
+    summary="mouse and marmoset ganglion cells: gaze-driven natural movies, white noise and flashed photographs",
+    species="mouse, marmoset",
+    rate=75.0,
+    pixel_um=75.0,
+    stimulus="photographs moved along recorded gazes, 60 x 80 pixels; binary checkerboard; flashed photographs",
+    citation="Karamanlis et al. 2024, Nature 637:422",
+)
+
+STIMULI = ("fixationmovie", "frozencheckerflicker", "gratingflicker", "imagesequence")
+
+
+def load(
+    *,
+    data_dir: str | Path | None = None,
+    species: str = "mouse",
+    stimulus: str = "fixationmovie",
+    sessions: Sequence[str] | None = None,
+    size: tuple[int, int] = (60, 80),
+    clip_length: int = 75,
+    validation_clips: int = 20,
+    seed: int = 42,
+    openretina_edges: bool = False,
+) -> dict[str, Recording]:
+    """Load the sessions of a species in which a stimulus was shown.
+
+    A recording has the blocks of the running stimulus, each followed by a trial of the frozen one, which are the
+    repeats of ``"test"``. Whether they followed one another without a break is known for the white noise only;
+    elsewhere each starts with an onset. Movies are normalised by the mean and the standard deviation of the running
+    part (white noise is -1 and 1). For flashes, a tenth of the photographs is for testing and a tenth for
+    validation, and artificial images are not used.
+
+    Args:
+        data_dir: the folder of all sessions (or one that has it in ``sessions``), a session's folder, or its zip.
+        species: ``"mouse"`` or ``"marmoset"``.
+        stimulus: one of `STIMULI`.
+        sessions: names of sessions; by default all that have the stimulus.
+        size: height and width in pixels to which the screen of 600 x 800 is made smaller. White noise is given in
+            stixels whatever the size.
+        clip_length: bins of a clip.
+        validation_clips: clips of the running blocks, laid end to end, that are for validation.
+        seed: fixes which clips, or which flashed photographs.
+        openretina_edges: draw natural movies with the slip of openretina 1.1.1, in which the row and the column of
+            the screen just before an image's first ones show its last ones. It matters where an image ends on screen.
+
+    Raises:
+        UserError: if a setting or session does not exist, or a file is missing, damaged or of another kind.
+    """
+    size = _check(species, stimulus, size)
+    folder = _folder(data_dir, sessions)
+    clips = Clips(clip_length, validation_clips, seed)
+    return {
+        session.name: _recording(session, stimulus, size, clips, openretina_edges)
+        for session in find_sessions(folder, species, stimulus, sessions)
+    }
+
+
+def _recording(
+    session: Session, stimulus: str, size: tuple[int, int], clips: Clips, openretina_edges: bool
+) -> Recording:
+    """Read a file by what is in it: the layout of the natural movie goes under any name."""
+    with h5.open_h5(session.path) as file:
+        there = h5.keys(file)
+    if stimulus == "fixationmovie" or set(fixation_movie.KEYS) <= set(there):
+        return fixation_movie.recording(session, size, clips, openretina_edges=openretina_edges)
+    if stimulus == "frozencheckerflicker":
+        return checker_flicker.recording(session, clips)
+    if stimulus == "imagesequence":
+        return image_sequence.recording(session, size, clips.seed)
+    raise UserError(
+        f"{session.path}: flickering gratings cannot be loaded, because the file does not have the frames and how to "
+        f"make them is not published; choose one of {', '.join(one for one in STIMULI if one != stimulus)}"
+    )
+
+
+def _folder(data_dir: str | Path | None, sessions: Sequence[str] | None) -> Path:
+    if data_dir is not None:
+        folder = Path(data_dir).expanduser()
+        if not folder.exists():
+            raise UserError(f"karamanlis_2024: there is no folder {folder}, which data_dir names")
+        return folder
+    from retina_nb.loaders.hub import dataset_folder
+
+    wanted = ["sessions/"] if sessions is None else [f"sessions/{name}.zip" for name in sessions]
+    return dataset_folder("karamanlis_2024", None, wanted)
+
+
+def _check(species: str, stimulus: str, size: Sequence[int]) -> tuple[int, int]:
+    if species not in REFRESH:
+        raise unknown("species of karamanlis_2024", species, REFRESH)
+    if stimulus not in STIMULI:
+        raise unknown("stimulus of karamanlis_2024", stimulus, STIMULI)
+    sizes = tuple(size)
+    if len(sizes) != 2 or not all(isinstance(n, int) and n >= 1 for n in sizes):
+        raise UserError(f"karamanlis_2024: size must be a height and a width in pixels, not {size}")
+    return sizes[0], sizes[1]
