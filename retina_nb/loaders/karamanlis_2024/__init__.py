@@ -15,12 +15,13 @@ others have run on the published files, not from these files themselves.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import DatasetCard, h5
 from retina_nb.loaders.karamanlis_2024 import checker_flicker, fixation_movie, image_sequence
 from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
-from retina_nb.loaders.karamanlis_2024.sessions import REFRESH, Session, find_sessions
+from retina_nb.loaders.karamanlis_2024.sessions import REFRESH, Session, find_sessions, has_sessions
 from retina_nb.recording import Recording
 
 CARD = DatasetCard(
@@ -43,7 +44,7 @@ def load(
     sessions: Sequence[str] | None = None,
     size: tuple[int, int] = (60, 80),
     clip_length: int = 75,
-    validation_clips: int = 20,
+    n_validation_clips: int = 20,
     seed: int = 42,
     openretina_edges: bool = False,
 ) -> dict[str, Recording]:
@@ -56,15 +57,16 @@ def load(
     validation, and artificial images are not used.
 
     Args:
-        data_dir: the folder of all sessions (or one that has it in ``sessions``), a session's folder, or its zip.
+        data_dir: folder of the published files, see `dataset_folder`; or the folder of the sessions, the folder of
+            one session, or its zip. Nothing is written there.
         species: ``"mouse"`` or ``"marmoset"``.
         stimulus: one of `STIMULI`.
         sessions: names of sessions; by default all that have the stimulus.
         size: height and width in pixels to which the screen of 600 x 800 is made smaller. White noise is given in
             stixels whatever the size.
         clip_length: bins of a clip.
-        validation_clips: clips of the running blocks, laid end to end, that are for validation.
-        seed: fixes which clips, or which flashed photographs.
+        n_validation_clips: how many clips of the running blocks, laid end to end, are for validation.
+        seed: which clips, or which flashed photographs.
         openretina_edges: draw natural movies with the slip of openretina 1.1.1, in which the row and the column of
             the screen just before an image's first ones show its last ones. It matters where an image ends on screen.
 
@@ -72,12 +74,21 @@ def load(
         UserError: if a setting or session does not exist, or a file is missing, damaged or of another kind.
     """
     size = _check(species, stimulus, size)
-    folder = _folder(data_dir, sessions)
-    clips = Clips(clip_length, validation_clips, seed)
+    folder = None if data_dir is None else Path(data_dir).expanduser()
+    if folder is None or not has_sessions(folder):
+        from retina_nb.loaders.hub import dataset_folder
+
+        folder = dataset_folder("karamanlis_2024", data_dir, wanted(species=species, sessions=sessions)) / "sessions"
+    clips = Clips(clip_length, n_validation_clips, seed)
     return {
         session.name: _recording(session, stimulus, size, clips, openretina_edges)
         for session in find_sessions(folder, species, stimulus, sessions)
     }
+
+
+def wanted(*, species: str = "mouse", sessions: Sequence[str] | None = None, **_: Any) -> list[str]:
+    """The published files of these settings of `load`: folders or zips of sessions."""
+    return [f"sessions/*{species}*"] if sessions is None else [f"sessions/{name}*" for name in sessions]
 
 
 def _recording(
@@ -96,18 +107,6 @@ def _recording(
         f"{session.path}: flickering gratings cannot be loaded, because the file does not have the frames and how to "
         f"make them is not published; choose one of {', '.join(one for one in STIMULI if one != stimulus)}"
     )
-
-
-def _folder(data_dir: str | Path | None, sessions: Sequence[str] | None) -> Path:
-    if data_dir is not None:
-        folder = Path(data_dir).expanduser()
-        if not folder.exists():
-            raise UserError(f"karamanlis_2024: there is no folder {folder}, which data_dir names")
-        return folder
-    from retina_nb.loaders.hub import dataset_folder
-
-    wanted = ["sessions/"] if sessions is None else [f"sessions/{name}.zip" for name in sessions]
-    return dataset_folder("karamanlis_2024", None, wanted)
 
 
 def _check(species: str, stimulus: str, size: Sequence[int]) -> tuple[int, int]:

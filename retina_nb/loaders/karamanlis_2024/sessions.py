@@ -55,8 +55,8 @@ def find_sessions(folder: Path, species: str, stimulus: str, names: Sequence[str
     """The sessions of a species in which a stimulus was shown, sorted by name.
 
     Args:
-        folder: the folder of all sessions, or one that has it; a session's folder; or a session's zip. Nothing is
-            written there: what is needed of a zip is unpacked into the cache.
+        folder: the folder of the sessions, a session's folder, or a session's zip. Nothing is written there: what is
+            needed of a zip is unpacked into the cache.
         species: a part of the sessions' names.
         stimulus: how the name of the stimulus' file ends, without ``_data.mat``.
         names: the sessions wanted; by default all.
@@ -83,16 +83,19 @@ def find_sessions(folder: Path, species: str, stimulus: str, names: Sequence[str
     return [_session(name, places[name], found[name], species) for name in wanted]
 
 
+def has_sessions(folder: Path) -> bool:
+    """Whether a path is a session's zip or folder, or a folder of some."""
+    if folder.suffix == ".zip" or not folder.is_dir():
+        return folder.is_file()
+    return any(place.suffix == ".zip" or _entries(place, "_data.mat") for place in _places(folder).values())
+
+
 def _places(folder: Path) -> dict[str, Path]:
     """Where each session is: a folder, or else a zip."""
     if folder.suffix == ".zip" or _entries(folder, "_data.mat"):
         return {folder.name.removesuffix(".zip"): folder}
-    for inner in (folder / "karamanlis_2024" / "sessions", folder / "karamanlis_2024", folder / "sessions"):
-        if inner.is_dir():
-            folder = inner
-            break
     try:
-        entries = sorted(folder.iterdir(), key=lambda entry: entry.suffix != ".zip")  # an unpacked folder wins
+        entries = sorted(folder.iterdir(), key=lambda entry: entry.is_dir())  # an unpacked folder wins
     except OSError as error:
         raise UserError(f"cannot read the folder {folder}: {error.strerror or error}; check data_dir") from None
     return {entry.name.removesuffix(".zip"): entry for entry in entries if entry.suffix == ".zip" or entry.is_dir()}
