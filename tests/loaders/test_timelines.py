@@ -36,9 +36,7 @@ def test_every_block_and_trial_is_there_in_order(blocks, trials):
     recording = as_recording(timeline(blocks, trials))
     running = recording.responses[recording.split != "test", 0].reshape(blocks, LENGTH)
     np.testing.assert_array_equal(running, np.arange(blocks)[:, None] * 100 + np.arange(LENGTH))
-    np.testing.assert_array_equal(
-        recording.trials()[..., 1], np.arange(trials)[:, None] * 100 + np.arange(TEST) + 0.5
-    )
+    np.testing.assert_array_equal(recording.trials()[..., 1], np.arange(trials)[:, None] * 100 + np.arange(TEST) + 0.5)
     assert len(recording.onsets) == blocks + trials
     np.testing.assert_array_equal(recording.stimulus("test").shape, (1, TEST, 1, 1))
 

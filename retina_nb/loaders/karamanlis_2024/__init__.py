@@ -42,7 +42,7 @@ def load(
     species: str = "mouse",
     stimulus: str = "fixationmovie",
     sessions: Sequence[str] | None = None,
-    size: tuple[int, int] = (60, 80),
+    size: Sequence[int] = (60, 80),
     clip_length: int = 75,
     n_validation_clips: int = 20,
     seed: int = 42,
@@ -73,7 +73,7 @@ def load(
     Raises:
         UserError: if a setting or session does not exist, or a file is missing, damaged or of another kind.
     """
-    size = _check(species, stimulus, size)
+    height, width = _check(species, stimulus, size)
     folder = None if data_dir is None else Path(data_dir).expanduser()
     if folder is None or not has_sessions(folder):
         from retina_nb.loaders.hub import dataset_folder
@@ -81,7 +81,7 @@ def load(
         folder = dataset_folder("karamanlis_2024", data_dir, wanted(species=species, sessions=sessions)) / "sessions"
     clips = Clips(clip_length, n_validation_clips, seed)
     return {
-        session.name: _recording(session, stimulus, size, clips, openretina_edges)
+        session.name: _recording(session, stimulus, (height, width), clips, openretina_edges)
         for session in find_sessions(folder, species, stimulus, sessions)
     }
 

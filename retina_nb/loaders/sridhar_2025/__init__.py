@@ -51,8 +51,8 @@ def load(
     stimulus_seed: int | None = None,
     train_fraction: float = 0.8,
     seed: int = 1000,
-    crop: tuple[int, int, int, int] = (35, 35, 55, 55),
-    view: tuple[int, int] = (150, 200),
+    crop: Sequence[int] = (35, 35, 55, 55),
+    view: Sequence[int] = (150, 200),
     padding: int = 50,
     locations: bool = True,
 ) -> dict[str, Recording]:
@@ -82,7 +82,9 @@ def load(
     """
     if stimulus not in STIMULI:
         raise unknown("stimulus of sridhar_2025", stimulus, STIMULI)
-    crop, view = _whole_numbers("crop", crop, 4, 0), _whole_numbers("view", view, 2, 1)  # type: ignore[assignment]
+    top, bottom, left, right = _whole_numbers("crop", crop, 4, 0)
+    height, width = _whole_numbers("view", view, 2, 1)
+    edges, sizes = (top, bottom, left, right), {"view": (height, width), "padding": padding}
     _whole_numbers("padding", (padding,), 1, 0)
     folder = _folder(data_dir, stimulus, locations)
     files = _responses(folder, stimulus)
@@ -96,14 +98,14 @@ def load(
     for name in retinas or files:
         retina = read_retina(files[name], name, excluded.get(name, ()), stimulus_seed)
         if stimulus == "natural_movie":
-            movie, running, frozen = _film(folder, retina, movies, view=view, padding=padding, crop=crop)
+            movie, running, frozen = _film(folder, retina, movies, crop=edges, **sizes)
         else:
-            movie, running, frozen = _noise(folder, retina, movies, crop)
+            movie, running, frozen = _noise(folder, retina, movies, edges)
         labels = trial_split(len(retina.running), train_fraction, seed)
         neurons = {"cell": retina.cells}
         if locations:
             upside_down = stimulus == "natural_movie"
-            neurons |= sta_peaks(_part(folder, "stas"), retina, crop, upside_down=upside_down)
+            neurons |= sta_peaks(_part(folder, "stas"), retina, edges, upside_down=upside_down)
         recordings[name] = Recording(
             session=name,
             movie=movie,

@@ -153,9 +153,10 @@ def _check_views(
     image, x, y, _ = views.T
     left, top = x + padding - view[1] // 2, y + padding - view[0] // 2
     fits = (left >= 0) & (top >= 0) & (left + view[1] <= size[1]) & (top + view[0] <= size[0])
-    if not (fits & (image >= 0) & (image < n_images)).all():
-        wrong = int(np.flatnonzero(~(fits & (image >= 0) & (image < n_images)))[0])
-        line = int(np.flatnonzero(frames == wrong)[0]) + 1
+    bad = ~(fits & (image >= 0) & (image < n_images))
+    if bad.any():
+        line = int(bad[frames].argmax()) + 1
+        wrong = frames[line - 1]
         raise UserError(
             f"{path}, line {line}: a view of {view[0]} x {view[1]} pixels around x={x[wrong]}, y={y[wrong]} of image "
             f"{image[wrong]} does not fit: there are {n_images} images of {size[0]} x {size[1]} with a padding of "
