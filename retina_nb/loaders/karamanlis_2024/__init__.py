@@ -74,11 +74,7 @@ def load(
         UserError: if a setting or session does not exist, or a file is missing, damaged or of another kind.
     """
     height, width = _check(species, stimulus, size)
-    folder = None if data_dir is None else Path(data_dir).expanduser()
-    if folder is None or not has_sessions(folder):
-        from retina_nb.loaders.hub import dataset_folder
-
-        folder = dataset_folder("karamanlis_2024", data_dir, wanted(species=species, sessions=sessions)) / "sessions"
+    folder = _folder(data_dir, wanted(species=species, sessions=sessions))
     clips = Clips(clip_length, n_validation_clips, seed)
     return {
         session.name: _recording(session, stimulus, (height, width), clips, openretina_edges)
@@ -107,6 +103,18 @@ def _recording(
         f"{session.path}: flickering gratings cannot be loaded, because the file does not have the frames and how to "
         f"make them is not published; choose one of {', '.join(one for one in STIMULI if one != stimulus)}"
     )
+
+
+def _folder(data_dir: str | Path | None, files: Sequence[str]) -> Path:
+    """The folder of the sessions, or the folder or zip of one."""
+    if data_dir is not None:
+        given = Path(data_dir).expanduser()
+        for place in (given, given / "sessions"):
+            if has_sessions(place):
+                return place
+    from retina_nb.loaders.hub import dataset_folder
+
+    return dataset_folder("karamanlis_2024", data_dir, files) / "sessions"
 
 
 def _check(species: str, stimulus: str, size: Sequence[int]) -> tuple[int, int]:

@@ -54,9 +54,16 @@ def statistics(
             nearer to the truth than a sum in float32, which depends on the number of threads.
     """
     _, _, height, width = shown.shape
-    n = len(order) * height * width
-    if n <= whole:
-        return mean_and_std(shown[:, order], where=where)
+    if len(order) * height * width <= whole:
+        mean, std = mean_and_std(shown[:, order], where=where)
+    else:
+        mean, std = _in_parts(shown, order, where)
+    if not std > 1e-6 * abs(mean):  # what rounding leaves
+        raise UserError(f"{where} is {mean:g} in all pixels of all frames; get the file again")
+    return mean, std
+
+
+def _in_parts(shown: Frames, order: Int64[np.ndarray, " time"], where: str) -> tuple[float, float]:
     total = squares = 0.0
     times = np.bincount(order)
     numbers = np.flatnonzero(times)
@@ -65,7 +72,5 @@ def statistics(
         frames = shown[0, part].astype(np.float64)
         total += times[part] @ frames.sum(axis=(1, 2))
         squares += times[part] @ np.square(frames).sum(axis=(1, 2))
-    mean, std = total / n, np.sqrt(max(squares - total**2 / n, 0.0) / (n - 1))
-    if not std > 1e-6 * abs(mean):  # what rounding leaves
-        raise UserError(f"{where} is {mean:g} in all pixels of all frames; get the file again")
-    return float(np.float32(mean)), float(np.float32(std))
+    n = len(order) * frames[0].size
+    return float(np.float32(total / n)), float(np.float32(np.sqrt(max(squares - total**2 / n, 0.0) / (n - 1))))
