@@ -25,7 +25,7 @@ from retina_nb.loaders.download import RemoteFile, download_files, find_download
 from retina_nb.recording import Recording
 
 # The modules are imported when their dataset is asked for.
-_DATASETS = ("simulated", "liu_2017")
+_DATASETS = ("simulated", "liu_2017", "karamanlis_2024", "sridhar_2025")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,103 @@
+"""Movies that are made where they are looked at: images seen from where a gaze rested.
+
+A film that follows the gaze is a few images and a long list of fixations, so its frames are not kept: a movie's
+frames are the distinct views of its images, and a recording's `frames` say which view was on screen in each bin.
+What is held in memory does not grow with the length of the film.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32, Int64, Integer
+
+from retina_nb.loaders.packed import for_each_axis
+
+_AT_ONCE = 16  # screens in memory while they are made smaller
+
+
+class LazyFrames:
+    """A (1, frame, height, width) float32 movie whose frames are made where they are looked at.
+
+    It is indexed as an array is: the frame by a number, a slice or an array of any shape, the other axes by
+    whatever else they admit. A frame that is asked for several times at once is made once.
+
+    Args:
+        make: from numbers of frames (n,), ascending and each once, to their pixels (n, height, width).
+        n: number of frames.
+        height, width: size of a frame in pixels.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(
+        self,
+        make: Callable[[Int64[np.ndarray, " n"]], Float32[np.ndarray, "n height width"]],
+        n: int,
+        height: int,
+        width: int,
+    ) -> None:
+        self.shape = (1, n, height, width)
+        self._make, self._numbers = make, np.arange(n)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        channel, frame, row, column = for_each_axis(index)
+        numbers = self._numbers[frame]
+        distinct, place = np.unique(numbers, return_inverse=True)
+        pixels = self._make(distinct)[place.reshape(numbers.shape)]
+        return pixels[None][channel][..., row, column]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def distinct_views(
+    fixations: Integer[np.ndarray, "bin column"],
+) -> tuple[Int64[np.ndarray, "view column"], Int64[np.ndarray, " bin"]]:
+    """The distinct rows of a list of fixations, and which of them was on screen in each bin."""
+    views, frames = np.unique(fixations.astype(np.int64, copy=False), axis=0, return_inverse=True)
+    return views, frames.reshape(len(fixations))
+
+
+def on_screen(
+    numbers: Int64[np.ndarray, " n"],
+    *,
+    images: Sequence[np.ndarray],
+    views: Int64[np.ndarray, "view 3"],
+    screen: tuple[int, int],
+    size: tuple[int, int],
+    background: float = 0.0,
+) -> Float32[np.ndarray, "n height width"]:
+    """Draw views of images on a screen and make it smaller, by bilinear interpolation with antialiasing.
+
+    Args:
+        numbers: which views.
+        images: grey levels of each image, (x, y) as MATLAB files have them, of any sizes.
+        views: number of an image, and its pixel x and y (from 0) that lies to the right of and below the middle
+            of the screen.
+        screen: height and width of the screen in pixels.
+        size: height and width of what is returned.
+        background: grey level of the screen where there is no image.
+    """
+    made = np.empty((len(numbers), *size), dtype=np.float32)
+    full = torch.empty((min(_AT_ONCE, len(numbers)), 1, *screen))
+    for start in range(0, len(numbers), _AT_ONCE):
+        part = views[numbers[start : start + _AT_ONCE]]
+        full.fill_(background)
+        for pixels, (image, x, y) in zip(full.numpy()[:, 0], part.tolist(), strict=False):
+            columns, from_x = _overlap(images[image].shape[0], screen[1], x)
+            rows, from_y = _overlap(images[image].shape[1], screen[0], y)
+            pixels[rows, columns] = images[image][from_x, from_y].T
+        smaller = torch.nn.functional.interpolate(
+            full[: len(part)], size, mode="bilinear", align_corners=False, antialias=True
+        )
+        made[start : start + len(part)] = smaller[:, 0].numpy()
+    return made
+
+
+def _overlap(n: int, screen: int, at: int) -> tuple[slice, slice]:
+    """Where an axis of an image is on the screen, and which of its pixels are there."""
+    shift = at - screen // 2
+    first, last = max(-shift, 0), min(n - shift, screen)
+    return slice(first, max(first, last)), slice(first + shift, max(first, last) + shift)

@@ -1,0 +1,216 @@
+"""Responses of a retina, and where the receptive fields of its cells are."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32, Int64
+
+from retina_nb.errors import UserError, unknown
+from retina_nb.pickles import load_pickle
+
+# In the film the end of trial 9 repeats the start of trial 0, and that of trial 19 the start of trial 10.
+_ALIKE = ((0, 9), (10, 19))
+# Retina 01 saw another test movie in its later trials.
+_SAME_TEST = {"01": 10}
+
+
+@dataclass(frozen=True)
+class Retina:
+    """Responses of the cells of a retina.
+
+    Args:
+        name: ``"01"`` to ``"04"``.
+        running: (trial, time, neuron) to running stimuli.
+        trials: the published number of each of these trials, which tells what was shown.
+        frozen: (trial, time, neuron) to the frozen stimulus; one trial if only the average is published.
+        cells: the published number of each cell.
+    """
+
+    name: str
+    running: Float32[np.ndarray, "trial time neuron"]
+    trials: Int64[np.ndarray, " trial"]
+    frozen: Float32[np.ndarray, "test_trial test_time neuron"]
+    cells: Int64[np.ndarray, " neuron"]
+
+
+def read_retina(path: Path, name: str, excluded: Sequence[int], stimulus_seed: int | None) -> Retina:
+    """Read the responses of a retina.
+
+    Args:
+        path: the pickle.
+        name: which retina.
+        excluded: numbers of the cells that are left out.
+        stimulus_seed: keep only trials of this seed, where the file tells them apart.
+
+    Raises:
+        UserError: if the file is missing, damaged or of another kind, a cell or seed does not exist, or no cell is
+            left.
+    """
+    content = load_pickle(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} must hold a dictionary, it holds {type(content).__name__}; is it of another dataset?")
+    running = _responses(content, "train_responses", path)
+    frozen = _responses(content, "test_responses", path)
+    if running.ndim != 3 or len(running) != len(frozen):
+        raise UserError(
+            f"{path}: train_responses must be (cell, time, trial) and of the cells of test_responses, not "
+            f"{running.shape} with {frozen.shape}; is the file damaged?"
+        )
+    frozen = frozen[..., None] if frozen.ndim == 2 else frozen
+    trials = np.arange(running.shape[2])
+    if stimulus_seed is not None and "seeds" in content:
+        trials = _trials_of(content, stimulus_seed, path)
+        test_trials = trials
+    else:
+        test_trials = np.arange(frozen.shape[2])
+        if "seeds" in content:
+            test_trials = test_trials[: _SAME_TEST.get(name)]
+    if trials.max() >= running.shape[2] or test_trials.max() >= frozen.shape[2]:
+        raise UserError(
+            f"{path}: trial_separation has trial {trials.max()}, train_responses {running.shape[2]} trials and "
+            f"test_responses {frozen.shape[2]}; is the file damaged?"
+        )
+    cells = _kept(len(running), excluded, path)
+    return Retina(
+        name,
+        _picked(running, cells, trials),
+        trials,
+        _picked(frozen, cells, test_trials),
+        cells,
+    )
+
+
+def trial_split(n: int, train_fraction: float, seed: int) -> np.ndarray:
+    """(trial,) ``"train"`` or ``"validation"``: drawn at random, until trials that share a part of their movie agree.
+
+    Args:
+        n: number of trials.
+        train_fraction: part that is for training, rounded down to whole trials.
+        seed: fixes the draw.
+
+    Raises:
+        UserError: if a fraction or seed is not possible, or no trial would be for training.
+    """
+    if not 0 < train_fraction <= 1 or not 0 <= seed < 2**32 or int(n * train_fraction) < 1:
+        raise UserError(
+            f"sridhar_2025: train_fraction must be above 0 and at most 1, leave one of {n} trials, and the seed be at "
+            f"least 0, not {train_fraction} and {seed}"
+        )
+    rng = np.random.RandomState(seed)  # the generator of openretina, without its global state
+    pairs = [pair for pair in _ALIKE if max(pair) < n]
+    while True:
+        train = np.isin(np.arange(n), rng.permutation(n)[: int(n * train_fraction)])
+        if all(train[a] == train[b] for a, b in pairs):
+            return np.where(train, "train", "validation")
+
+
+def sta_peaks(
+    folder: Path, retina: Retina, crop: tuple[int, int, int, int], *, upside_down: bool
+) -> dict[str, Int64[np.ndarray, " neuron"]]:
+    """Where the published STA of each cell varies most over time, in pixels of the cropped movie.
+
+    Args:
+        folder: the folder of the STAs, each (time, height, width).
+        retina: the retina.
+        crop: pixels cut off at the top, bottom, left and right.
+        upside_down: whether the rows of the movie are those of the white noise in reverse.
+
+    Raises:
+        UserError: if a file is missing, damaged or of another kind.
+    """
+    peaks = []
+    for cell in retina.cells:
+        path = folder / f"cell_data_{retina.name}_WN_stas_cell_{cell}.npy"
+        sta = load_array(path, axes=3)
+        variance = cropped(sta[:, ::-1] if upside_down else sta, crop, path).var(axis=0)
+        peaks.append(np.unravel_index(variance.argmax(), variance.shape))
+    rows, columns = np.array(peaks, dtype=np.int64).T
+    return {"sta_row": rows, "sta_column": columns}
+
+
+def load_array(path: Path, *, axes: int, mapped: bool = False) -> np.ndarray:
+    """Read a ``.npy`` file of finite numbers.
+
+    Args:
+        path: the file.
+        axes: how many axes it must have.
+        mapped: leave the numbers on disk. They are not checked then.
+
+    Raises:
+        UserError: if it is missing, damaged, empty or of another kind.
+    """
+    try:
+        array = np.load(path, mmap_mode="r" if mapped else None)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}; get it again") from None
+    except (ValueError, EOFError, MemoryError, OverflowError, SyntaxError, TypeError, KeyError) as error:
+        raise UserError(f"cannot read {path}: it is damaged or not an array ({error}); get it again") from None
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != axes or 0 in array.shape:
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise UserError(f"{path} must be numbers with {axes} axes, not {found}; get it again")
+    if not mapped and array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise UserError(f"{path} has numbers that are not finite; get it again")
+    return array
+
+
+def cropped(frames: np.ndarray, crop: tuple[int, int, int, int], what: object) -> np.ndarray:
+    """Frames (..., height, width) without some pixels at the top, bottom, left and right.
+
+    Raises:
+        UserError: if nothing is left of `what`.
+    """
+    top, bottom, left, right = crop
+    height, width = frames.shape[-2:]
+    if top + bottom >= height or left + right >= width:
+        raise UserError(f"nothing is left of {what}, {height} x {width} pixels, after the crop {crop}; crop less")
+    return frames[..., top : height - bottom, left : width - right]
+
+
+def _responses(content: dict, key: str, path: Path) -> np.ndarray:
+    if key not in content:
+        there = ", ".join(map(str, content)) or "nothing"
+        raise UserError(f"{path}: {key} is missing, there is {there[:200]}; is the file of another dataset?")
+    array = content[key]
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu" or array.ndim not in (2, 3) or not array.size:
+        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
+        raise UserError(f"{path}: {key} must be numbers (cell, time, trial), not {found}; is the file damaged?")
+    if not np.isfinite(array).all():
+        cell = int(np.argwhere(~np.isfinite(array))[0][0])
+        raise UserError(
+            f"{path}: {key} of cell {cell} has numbers that are not finite; exclude the cell or mend the file"
+        )
+    return array
+
+
+def _picked(responses: np.ndarray, cells: np.ndarray, trials: np.ndarray) -> Float32[np.ndarray, "trial time neuron"]:
+    picked = np.empty((len(trials), responses.shape[1], len(cells)), dtype=np.float32)
+    for position, trial in enumerate(trials):
+        picked[position] = responses[cells, :, trial].T
+    return picked
+
+
+def _trials_of(content: dict, seed: int, path: Path) -> np.ndarray:
+    separation: Any = content.get("trial_separation")
+    if not isinstance(separation, dict) or not separation:
+        raise UserError(f"{path}: trial_separation is missing, or not a dictionary; is the file damaged?")
+    if seed not in separation:
+        raise unknown(f"stimulus seed of {path}", str(seed), map(str, separation))
+    trials = np.asarray(separation[seed])
+    if trials.dtype.kind not in "iu" or trials.ndim != 1 or not len(trials) or trials.min() < 0:
+        raise UserError(f"{path}: trial_separation[{seed}] must be a list of trials; is the file damaged?")
+    return trials.astype(np.int64)
+
+
+def _kept(n: int, excluded: Sequence[int], path: Path) -> np.ndarray:
+    wrong = [cell for cell in excluded if not 0 <= cell < n]
+    if wrong:
+        raise UserError(
+            f"{path}: there is no cell {wrong[0]} to exclude, the cells are 0 to {n - 1}; set excluded_cells"
+        )
+    cells = np.setdiff1d(np.arange(n), np.asarray(excluded, dtype=np.int64))
+    if not len(cells):
+        raise UserError(f"{path}: all {n} cells are excluded; set excluded_cells")
+    return cells
