@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from retina_nb.loaders.download import RemoteFile, cache_dir, download
+from retina_nb.loaders.download import RemoteFile, cache_dir, download_files
 from retina_nb.loaders.hub import hub_file
 
 _GNODE = "https://gin.g-node.org/teulerlab/open-retina/raw/checkpoints/model_checkpoints/24-01-2025"
@@ -117,7 +117,7 @@ def find_published(name: str) -> Path:
     place = PUBLISHED[name].place
     if not _is_address(place):
         return hub_file(place)
-    download([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent)
+    download_files([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent)
     return _cached(PUBLISHED[name])
 
 

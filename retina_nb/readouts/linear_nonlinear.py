@@ -90,7 +90,7 @@ class LinearNonlinearReadout(Readout):
         return nonlinearities.nonlinearity(self.nonlinearity)(drive.movedim(1, 2) + self.bias)
 
     def regularizer(self) -> Float[Tensor, ""]:
-        total = self.roughness_penalty * spatial_roughness(self.space_filters.flatten(1, 2))
+        total = self.roughness_penalty * spatial_roughness(self.space_filters, padding=1)
         if self.time_filters is None:
             courses = self.space_filters.flatten(2).movedim(1, 2)
             size = self.space_filters.abs().mean()
