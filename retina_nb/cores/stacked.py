@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -144,9 +143,10 @@ class StackedCore(Core):
         speed = None if session is None else self.speed_of(session)
         if self.colour_weights is not None and x.shape[1] > 1:
             x = torch.einsum("c,bcthw->bthw", self.colour_weights, x)[:, None]
-        if any(size > 1 for size in self.downsample):
-            check_size(x, self.downsample)
-            x = F.avg_pool3d(x, self.downsample)
+        check_size(x, (max(1, self.lag + 1), *self.downsample[1:]))
+        for axis, size in enumerate(self.downsample, start=2):
+            if size > 1:
+                x = x.narrow(axis, 0, x.shape[axis] // size * size).unflatten(axis, (-1, size)).mean(dim=axis + 1)
         for layer in self.layers:
             x = layer(x, speed)
             if self.projection is not None and layer is self.layers[0]:

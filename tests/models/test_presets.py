@@ -46,7 +46,7 @@ def test_the_same_seed_gives_the_same_twin():
     recordings = {"a": small_recording()}
     one, two, other = (rnb.build_twin(PRESET, recordings, overrides=TINY, seed=seed) for seed in (0, 0, 1))
     torch.testing.assert_close(one.state_dict(), two.state_dict())
-    assert not torch.equal(one.core.layers[0][0].space_weights, other.core.layers[0][0].space_weights)
+    assert not torch.equal(one.core.layers[0].conv.space_weights, other.core.layers[0].conv.space_weights)
 
 
 def test_overrides_change_the_preset():
