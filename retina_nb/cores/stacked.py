@@ -18,8 +18,8 @@ Padding = bool | Sequence[int]
 class StackedCore(Core):
     """Convolution, batch normalisation and ELU, layer upon layer (Höfling et al. 2024, eLife 13:e86860).
 
-    No layer pads time, so that no output sees the future. The last three options but the penalties, `cut`,
-    `noncausal_padding` and `border`, are there to rebuild cores that others have trained.
+    Layers pad space only, so that no output sees the future. The options `cut`, `noncausal_padding` and `border` exist
+    to rebuild cores that others have trained.
 
     Args:
         in_channels: channels of the stimulus.
@@ -183,5 +183,5 @@ class StackedCore(Core):
 
 def _of_each_hidden_layer(padding: Padding | Sequence[Padding], layers: int) -> Sequence[Any]:
     """A list of paddings as it is; one padding, true, false or a pair of numbers, as often as there are layers."""
-    one = isinstance(padding, bool) or not any(isinstance(entry, bool | Sequence) for entry in padding)
+    one = isinstance(padding, bool | str) or not any(isinstance(entry, bool | Sequence) for entry in padding)
     return [padding] * layers if one else padding  # type: ignore[return-value]

@@ -156,6 +156,7 @@ def test_penalties_have_gradients_for_every_convolution(convolution):
         ({"temporal_kernel_sizes": [6, 2]}, "at least 3 bins, not 2"),
         ({"convolution": "time_independent"}, "temporal_kernel_sizes of 1, not 6"),
         ({"convolution": "time_independent", "temporal_kernel_sizes": [1, 1], "speed": 1.0}, "leave speed at 0"),
+        ({"input_padding": (0, 2, 2)}, r"a padding is true .* not \(0, 2, 2\); time is not padded"),
         ({"convolution": "full", "sessions": ["a"]}, "full convolutions have no speed"),
         ({"colour_weights": [1.0]}, "1 colour_weights do not fit stimuli of 2 channels"),
     ],
