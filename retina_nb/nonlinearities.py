@@ -9,12 +9,15 @@ from torch import Tensor
 from retina_nb.errors import unknown
 
 NONLINEARITIES: dict[str, Callable[[Tensor], Tensor]] = {
+    "celu": F.celu,
     "elu": F.elu,
     "exp": torch.exp,
     "gelu": F.gelu,
     "identity": lambda x: x,
     "leaky_relu": F.leaky_relu,
+    "mish": F.mish,
     "relu": F.relu,
+    "selu": F.selu,
     "sigmoid": torch.sigmoid,
     "silu": F.silu,
     "softplus": F.softplus,

@@ -1,6 +1,6 @@
 """Penalties on the weights of convolutions, as published by Höfling et al. 2024 (eLife 13:e86860).
 
-They are sums over features: a core's penalty grows with its size.
+None depends on the data; `group_sparsity` grows with the number of features, the others do not.
 """
 
 import torch

@@ -104,11 +104,11 @@ class ConvGRU(nn.Module):
         drive = self.drive(frames.flatten(0, 1)).unflatten(0, frames.shape[:2]).unflatten(2, (self.groups, 3, -1))
         gates_drive, candidate_drive = drive[:, :, :, :2].flatten(2, 4), drive[:, :, :, 2].flatten(2, 3)
         state, states = torch.zeros_like(candidate_drive[:, 0]), []
-        for bin in range(x.shape[2]):
-            gates = torch.sigmoid(gates_drive[:, bin] + self.gates(state))
+        for to_gates, to_candidate in zip(gates_drive.unbind(1), candidate_drive.unbind(1), strict=True):
+            gates = torch.sigmoid(to_gates + self.gates(state))
             update, reset = (gate.flatten(1, 2) for gate in gates.unflatten(1, (self.groups, 2, -1)).unbind(2))
-            candidate = torch.tanh(candidate_drive[:, bin] + self.candidate(reset * state))
-            state = state + update * (candidate - state)
+            candidate = torch.tanh(to_candidate + self.candidate(reset * state))
+            state = torch.lerp(state, candidate, update)
             states.append(state)
         return torch.stack(states, dim=2)
 

@@ -166,9 +166,11 @@ def check_size(x: Tensor, needed: Sequence[int]) -> None:
 
 def _space_padding(padding: bool | Sequence[int], kernel: int) -> tuple[tuple[int, int], int]:
     """Zeros on all sides (vertically, horizontally), and more of them below and to the right."""
-    if not isinstance(padding, bool):
-        height, width = padding
-        return (height, width), 0
-    if not padding:
-        return (0, 0), 0
-    return ((kernel - 1) // 2,) * 2, (kernel - 1) % 2
+    if isinstance(padding, bool):
+        return ((kernel - 1) // 2,) * 2 if padding else (0, 0), (kernel - 1) % 2 if padding else 0
+    if isinstance(padding, str) or len(padding) != 2:
+        raise UserError(
+            f"core: a padding is true (to keep the size), false or (height, width) in pixels, not {padding!r}; "
+            "time is not padded"
+        )
+    return (padding[0], padding[1]), 0

@@ -1,7 +1,7 @@
 """Photoreceptors that adapt to light: two published models, differentiable in stimulus and parameters.
 
 Both take light at or above zero and give how the response differs from that at constant mean light, relative to the
-latter: positive to more light. Light is constant during a bin, and was for ever before the first one what it is then.
+latter: positive to more light. Light is constant during a bin, and had its mean for ever before the first one.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 _MEMORY = 1.5  # seconds of the past that filters see
 _STEP = 0.008  # longest step in which the cascade is integrated (s), that of Idrees et al.
-_NEWTON_STEPS = 10  # more than enough: they converge from above without oscillation
+_NEWTON_STEPS = 10  # more than enough, since they come from above without oscillation
 
 # Start of each parameter, and the factor by which it may become larger or smaller.
 Start = dict[str, tuple[float, float]]
@@ -73,11 +73,12 @@ class DynamicalAdaptation(Photoreceptor):
         fast, slow = self._filtered(light / self.mean, values)
         load = 1 + values["beta"] * (values["gamma"] * fast + (1 - values["gamma"]) * slow)
         keep, target = torch.exp(-load / (self.rate * values["tau_r"])), fast / load
-        state, states = target[:, :, 0], []
-        for bin in range(light.shape[2]):
-            state = torch.lerp(target[:, :, bin], state, keep[:, :, bin])
+        adapted = 1 / (1 + values["beta"])
+        state, states = adapted.expand_as(light[:, :, 0]), []
+        for aim, kept in zip(target.unbind(2), keep.unbind(2), strict=True):
+            state = torch.lerp(aim, state, kept)
             states.append(state)
-        return torch.stack(states, dim=2) * (1 + values["beta"]) - 1
+        return torch.stack(states, dim=2) / adapted - 1
 
     def _filtered(self, light: Tensor, values: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         """Light through the two filters."""
@@ -86,8 +87,8 @@ class DynamicalAdaptation(Photoreceptor):
             [gamma_filter(values[f"tau_{name}"], order, bins, self.rate) for name, order in (("y", 2), ("z", 3))]
         )
         traces = light.movedim(2, -1)
-        before = F.pad(traces.flatten(0, -2)[:, None], (bins - 1, 0), mode="replicate")
-        filtered = F.conv1d(before, kernels.flip(-1)[:, None])  # (trace, filter, time)
+        course = F.pad(traces.flatten(0, -2)[:, None], (bins - 1, 0), value=1.0)  # mean light before the first bin
+        filtered = F.conv1d(course, kernels.flip(-1)[:, None]).to(light.dtype)  # (trace, filter, time)
         fast, slow = (one.reshape(traces.shape).movedim(-1, 2) for one in filtered.unbind(1))
         return fast, slow
 
@@ -121,24 +122,30 @@ class Phototransduction(Photoreceptor):
         values = self.values()
         steps = math.ceil(1 / (self.rate * _STEP))
         step = 1 / (self.rate * steps)
-        opsin, enzyme, calcium, cgmp = self.steady_state(light[:, :, 0])
-        keep = {name: torch.exp(-values[name] * step) for name in ("sigma", "beta")}
-        states = []
-        for bin in range(light.shape[2]):
+        decay, recovery = torch.exp(-values["sigma"] * step), torch.exp(-values["beta"] * step)
+        opsin, enzyme, calcium, adapted = self.steady_state(torch.full_like(light[:, :, 0], self.mean))
+        cgmp, states = adapted, []
+        for opsin_aim, enzyme_aim in zip(*(aims.unbind(2) for aims in self.activity(light)), strict=True):
             for _ in range(steps):
-                opsin = torch.lerp(values["gamma"] * light[:, :, bin] / values["sigma"], opsin, keep["sigma"])
-                enzyme = torch.lerp((opsin + values["eta"]) / values["sigma"], enzyme, keep["sigma"])
-                calcium = torch.lerp(cgmp**3, calcium, keep["beta"])
-                cgmp = torch.lerp(synthesis(calcium, values) / enzyme, cgmp, torch.exp(-enzyme * step))
+                # Exact for opsin and enzyme; calcium and cGMP move in turn, half a step apart, as if the other stood.
+                before, enzyme = enzyme, enzyme_aim + decay * (enzyme - enzyme_aim + step * (opsin - opsin_aim))
+                opsin = torch.lerp(opsin_aim, opsin, decay)
+                calcium = torch.lerp(cgmp**3, calcium, recovery)
+                hydrolysis = (before + enzyme) / 2
+                cgmp = torch.lerp(synthesis(calcium, values) / hydrolysis, cgmp, torch.exp(-hydrolysis * step))
             states.append(cgmp)
-        adapted = self.steady_state(light.new_tensor(self.mean))[-1]
-        return 1 - (torch.stack(states, dim=2) / adapted) ** 3
+        return 1 - (torch.stack(states, dim=2) / adapted[:, :, None]) ** 3
+
+    def activity(self, light: Float[Tensor, "*place"]) -> tuple[Float[Tensor, "*place"], Float[Tensor, "*place"]]:
+        """Opsin and phosphodiesterase at constant light."""
+        values = self.values()
+        opsin = values["gamma"] * light / values["sigma"]
+        return opsin, (opsin + values["eta"]) / values["sigma"]
 
     def steady_state(self, light: Float[Tensor, "*place"]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Opsin, phosphodiesterase, calcium and cGMP at constant light."""
         values = self.values()
-        opsin = values["gamma"] * light / values["sigma"]
-        enzyme = (opsin + values["eta"]) / values["sigma"]
+        opsin, enzyme = self.activity(light)
         # The logarithm u of cGMP solves u + softplus(4 (3 u - log affinity)) = balance.
         offset = 4 * values["affinity"].log()
         balance = F.softplus(-offset) - (enzyme * values["sigma"] / values["eta"]).log()

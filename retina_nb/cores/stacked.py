@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,8 +18,8 @@ Padding = bool | Sequence[int]
 class StackedCore(Core):
     """Convolution, batch normalisation and ELU, layer upon layer (Höfling et al. 2024, eLife 13:e86860).
 
-    No layer pads time, so that no output sees the future. The last three options but the penalties, `cut`,
-    `noncausal_padding` and `border`, are there to rebuild cores that others have trained.
+    Layers pad space only, so that no output sees the future. The options `cut`, `noncausal_padding` and `border` exist
+    to rebuild cores that others have trained.
 
     Args:
         in_channels: channels of the stimulus.
@@ -144,9 +143,10 @@ class StackedCore(Core):
         speed = None if session is None else self.speed_of(session)
         if self.colour_weights is not None and x.shape[1] > 1:
             x = torch.einsum("c,bcthw->bthw", self.colour_weights, x)[:, None]
-        if any(size > 1 for size in self.downsample):
-            check_size(x, self.downsample)
-            x = F.avg_pool3d(x, self.downsample)
+        check_size(x, (max(1, self.lag + 1), *self.downsample[1:]))
+        for axis, size in enumerate(self.downsample, start=2):
+            if size > 1:
+                x = x.narrow(axis, 0, x.shape[axis] // size * size).unflatten(axis, (-1, size)).mean(dim=axis + 1)
         for layer in self.layers:
             x = layer(x, speed)
             if self.projection is not None and layer is self.layers[0]:
@@ -183,5 +183,5 @@ class StackedCore(Core):
 
 def _of_each_hidden_layer(padding: Padding | Sequence[Padding], layers: int) -> Sequence[Any]:
     """A list of paddings as it is; one padding, true, false or a pair of numbers, as often as there are layers."""
-    one = isinstance(padding, bool) or not any(isinstance(entry, bool | Sequence) for entry in padding)
+    one = isinstance(padding, bool | str) or not any(isinstance(entry, bool | Sequence) for entry in padding)
     return [padding] * layers if one else padding  # type: ignore[return-value]

@@ -14,10 +14,14 @@ PRESET = "hoefling_2024_low_res"
 
 @pytest.mark.parametrize("preset", rnb.presets().index)
 def test_every_preset_builds_and_predicts(preset):
-    recordings = load(sessions=1, orders=1, cells_per_session=2, clips=6, test_clips=1, repeats=1)
+    row = rnb.presets().loc[preset]
+    channel, height, width = row["input_shape"]
+    movie = Movie(np.random.default_rng(0).standard_normal((channel, 60, height, width)).astype(np.float32))
+    recordings = {"a": small_recording(neurons=2, time=60, movie=movie, size=(height, width))}
     twin = rnb.build_twin(preset, recordings)
-    assert twin(torch.zeros(1, 2, twin.lag + 4, 18, 16), "simulated_1").shape == (1, 4, 2)
+    assert twin(torch.zeros(1, channel, row["lag"] + 2, height, width), "a").shape == (1, 2, 2)
     assert twin.config["training"].keys() <= inspect.signature(rnb.fit).parameters.keys()
+    assert row["core_parameters"] == sum(weights.numel() for weights in twin.core.parameters())
 
 
 def test_presets_say_what_they_are():
@@ -46,7 +50,7 @@ def test_the_same_seed_gives_the_same_twin():
     recordings = {"a": small_recording()}
     one, two, other = (rnb.build_twin(PRESET, recordings, overrides=TINY, seed=seed) for seed in (0, 0, 1))
     torch.testing.assert_close(one.state_dict(), two.state_dict())
-    assert not torch.equal(one.core.layers[0][0].space_weights, other.core.layers[0][0].space_weights)
+    assert not torch.equal(one.core.layers[0].conv.space_weights, other.core.layers[0].conv.space_weights)
 
 
 def test_overrides_change_the_preset():

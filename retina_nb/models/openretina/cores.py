@@ -60,7 +60,7 @@ def _gru_core(theirs: Mapping[str, Any], state: State) -> Part:
     # A hidden layer is padded for the kernel of the layer before it, and the first hidden layer not at all.
     padded = [0, 0, *spatial[1:-1]] if theirs.get("hidden_padding", True) else [0] * depth
     padded[0] = spatial[0] if theirs.get("input_padding", False) else 0
-    name = str(theirs.get("nonlinearity", "ELU")).lower()
+    name = _snake(str(theirs.get("nonlinearity", "ELU")))
     names = [name if theirs.get("final_nonlinearity", True) else "identity"]
     names += [name if layer < depth - 1 else names[0] for layer in range(1, depth)]
     penalised = theirs.get("convolution_type", "custom_separable") == "custom_separable"
@@ -100,6 +100,11 @@ _READERS: dict[str, Callable[[Mapping[str, Any], State], Part]] = {
     "ConvGRUCore": _gru_core,
     "DummyCore": _dummy_core,
 }
+
+
+def _snake(name: str) -> str:
+    """Our name of a nonlinearity, given torch's of its class."""
+    return {"LeakyReLU": "leaky_relu"}.get(name, name.lower())
 
 
 def _sizes(theirs: Mapping[str, Any]) -> tuple[list[int], list[int]]:
