@@ -9,8 +9,8 @@ from torch import nn
 import retina_nb as rnb
 from retina_nb.cores import Core
 from retina_nb.models import CoreReadout
-from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.models.building import start_readouts
+from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.readouts import Readout, SessionReadouts
 
 PRESET = "hoefling_2024_low_res"

@@ -6,6 +6,7 @@ import torch
 from helpers import TINY, small_recording
 
 import retina_nb as rnb
+from retina_nb import Movie
 from retina_nb.loaders.simulated import load, load_truth
 from retina_nb.models.locate import locate_receptive_fields
 
@@ -16,8 +17,8 @@ PRESET = "hoefling_2024_low_res"
 def test_every_preset_builds_and_predicts(preset):
     row = rnb.presets().loc[preset]
     channel, height, width = row["input_shape"]
-    movie = Movie(np.random.default_rng(0).standard_normal((channel, 60, height, width)).astype(np.float32))
-    recordings = {"a": small_recording(neurons=2, time=60, movie=movie, size=(height, width))}
+    movie = Movie(np.random.default_rng(0).standard_normal((channel, 240, height, width)).astype(np.float32))
+    recordings = {"a": small_recording(neurons=2, time=240, movie=movie, size=(height, width))}
     twin = rnb.build_twin(preset, recordings)
     assert twin(torch.zeros(1, channel, row["lag"] + 2, height, width), "a").shape == (1, 2, 2)
     assert twin.config["training"].keys() <= inspect.signature(rnb.fit).parameters.keys()
