@@ -24,9 +24,10 @@ from urllib.parse import quote, unquote
 import h5py
 import numpy as np
 
-from retina_nb.errors import UserError, unknown
+from retina_nb.errors import UserError
 from retina_nb.files import replace_file
 from retina_nb.loaders import h5
+from retina_nb.loaders.choose import choose
 from retina_nb.loaders.formats import STORED, files_in
 from retina_nb.loaders.on_disk import frames_of
 from retina_nb.loaders.packed import PackedFrames
@@ -105,10 +106,7 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
                 known.append(name)
                 if sessions is None or name in sessions:
                     found[name] = _read_session(name, group, movies)
-    for name in sessions or ():
-        if name not in known:
-            raise unknown(f"session of {path}", name, known)
-    return found if sessions is None else {name: found[name] for name in sessions}
+    return found if sessions is None else {name: found[name] for name in choose(known, sessions, str(path))}
 
 
 def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:

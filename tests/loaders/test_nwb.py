@@ -452,7 +452,11 @@ def test_series_that_overlap_or_are_not_alike(tmp_path):
         ({"responses": "rois"}, "unknown responses 'rois': known are units"),
         ({"axes": "yz"}, "axes must be 'xy' or 'yx'"),
         ({"rate": -1.0}, "rate must be a positive number"),
-        ({"n_validation_clips": 99}, "cannot draw 99 validation clips"),
+        (
+            {"n_validation_clips": 99},
+            r"a\.nwb: what is for training has 60 frames, that are 0 clips of 100, and 99 are",
+        ),
+        ({"clip_length": 0}, "clip_length must be at least 1"),
         ({"sessions": ["b"]}, "unknown session"),
         ({"rat": 3}, "unknown setting of NWB files 'rat': did you mean 'rate'"),
     ],

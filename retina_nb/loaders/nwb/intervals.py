@@ -9,7 +9,7 @@ import numpy as np
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders.nwb.stimulus import Shown
-from retina_nb.loaders.splits import label_clips, validation_clips
+from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import SPLITS, UNUSED
 
 
@@ -81,8 +81,7 @@ def label_bins(
     split[~known] = UNUSED
     train = np.flatnonzero(split == "train")
     if "validation" not in split:
-        n = -(-(len(train) // clip_length) // 10) if n_clips is None else n_clips
-        split[train] = label_clips(len(train), clip_length, validation_clips(len(train), clip_length, n, seed))
+        split[train] = training_labels(len(train), clip_length, n_clips, seed, where="what is for training")
     return split, repeats
 
 
