@@ -258,6 +258,17 @@ def test_bins_before_and_after_the_scan_are_unused(tmp_path):
     assert np.flatnonzero(recording.split).tolist() == list(range(20, 40))
 
 
+def test_a_trace_that_is_not_finite_is_named(tmp_path):
+    file = nwb_file()
+    file.add_stimulus(series())
+    traces = np.ones((40, 2))
+    traces[20, 1] = np.nan
+    add_rois(file, traces)
+    write(file, tmp_path / "a.nwb")
+    with pytest.raises(UserError, match="session a: responses of neuron 1 are not finite at bin 38"):
+        load_recordings(tmp_path / "a.nwb")
+
+
 def test_of_several_series_of_traces_one_is_named(tmp_path):
     file = nwb_file()
     file.add_stimulus(series())
