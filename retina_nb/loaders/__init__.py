@@ -148,7 +148,10 @@ def _is_cached(name: str) -> bool:
     module = _module(name)
     wanted = module.wanted() if hasattr(module, "wanted") else []
     if all(isinstance(file, RemoteFile) for file in wanted):
-        return all(find_downloaded(file, name) for file in wanted)
+        try:
+            return all(find_downloaded(file, name) for file in wanted)
+        except UserError:  # of a folder that is not there
+            return False
     from retina_nb.loaders.hub import is_there
 
     return is_there(name, wanted)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from retina_nb.errors import UserError, unknown
+from retina_nb.errors import UserError
 from retina_nb.loaders import h5
+from retina_nb.loaders.choose import choose
 
 # What `write_recordings` puts into the attribute ``format`` of its files.
 STORED = "retina_nb recordings"
@@ -64,17 +65,14 @@ def session_files(path: Path, sessions: Sequence[str] | None) -> dict[str, Path]
         sessions: which, in this order; by default all.
 
     Raises:
-        UserError: if there is no such session, or two files have the same name.
+        UserError: if there is no such session, it is asked for twice, or two files have the same name.
     """
     files: dict[str, Path] = {}
     for file in files_in(path):
         if file.stem in files:
             raise UserError(f"{path} has two files of session {file.stem}, {files[file.stem].name} and {file.name}")
         files[file.stem] = file
-    for session in sessions or ():
-        if session not in files:
-            raise unknown(f"session of {path}", session, files)
-    return files if sessions is None else {session: files[session] for session in sessions}
+    return {session: files[session] for session in choose(files, sessions, str(path))}
 
 
 def _format_of_file(path: Path) -> Format:

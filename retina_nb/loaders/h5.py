@@ -131,7 +131,8 @@ def read_part(found: h5py.Dataset, index: Any) -> np.ndarray:
         UserError: naming the file and the key, if it is damaged.
     """
     try:
-        return np.asarray(found[index])
+        values = np.asarray(found[index])
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
     except _DAMAGED as error:
         raise _damaged(found.parent, found.name.rsplit("/", 1)[-1], error) from None
 
@@ -157,6 +158,19 @@ def attribute(parent: h5py.Group, key: str) -> Any:
     return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
+def attributes(parent: h5py.Group) -> dict[str, Any]:
+    """The attributes of a group that are single values, see `attribute`.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    try:
+        single = [key for key, value in parent.attrs.items() if np.size(value) == 1]
+    except _DAMAGED as error:
+        raise _damaged(parent, "", error) from None
+    return {key: attribute(parent, key) for key in single}
+
+
 def place(parent: h5py.Group, key: str) -> str:
     """What to call a key in an error: the file and the path in it."""
     return f"{parent.file.filename}: {parent.name.rstrip('/')}/{key}"
@@ -164,8 +178,8 @@ def place(parent: h5py.Group, key: str) -> str:
 
 def _get(parent: h5py.Group, key: str) -> Any:
     try:
-        found = parent.get(key)
-        there = sorted(parent.keys())
+        found, around = parent.get(key), parent.get(key.rpartition("/")[0]) if "/" in key else parent
+        there = sorted((around if isinstance(around, h5py.Group) else parent).keys())
     except _DAMAGED as error:
         raise _damaged(parent, key, error) from None
     if found is None:

@@ -19,8 +19,8 @@ from retina_nb.loaders import h5
 from retina_nb.loaders.formats import session_files
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.npy import open_npy
-from retina_nb.loaders.on_disk import JoinedFrames, OnDiskFrames, fits_in_memory
-from retina_nb.loaders.splits import label_clips, validation_clips
+from retina_nb.loaders.on_disk import JoinedOnDisk, OnDiskFrames, fits_in_memory
+from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import Frames, Movie, Recording
 
 
@@ -79,23 +79,22 @@ def load(
         if name not in (known := {name for stimuli in shown.values() for name in stimuli}):
             raise unknown(f"stimulus of {path}", name, known)
     movie, spans = _movie([source for stimuli in shown.values() for source in stimuli.values()], mean, std, channels)
+    facts: dict[str, Any] = {"rate": rate, "pixel_um": pixel_um, "unit": unit, "signed": signed}
     recordings = {}
     for session, file in files.items():
-        responses, neurons, about = _session(file, {name: spans[source] for name, source in shown[session].items()})
-        order = sorted(responses, key=lambda name: (name in test_names, name))
-        n_train = sum(len(responses[name]) for name in order if name not in test_names)
-        labels = _labels(n_train, n_validation_clips, clip_length, seed)
+        mine = {name: spans[source] for name, source in shown[session].items()}
+        responses, neurons, about = _session(file, mine)
+        order = sorted(mine, key=lambda name: (name in test_names, name))
+        n_train = sum(length for name, (_, length) in mine.items() if name not in test_names)
+        labels = training_labels(n_train, clip_length, n_validation_clips, seed, where=f"what {file} has for training")
         recordings[session] = Recording(
             session=session,
             movie=movie,
             responses=np.concatenate([responses[name] for name in order]),
-            rate=rate,
-            **_timeline([(name, *spans[shown[session][name]]) for name in order], labels, test_names),
-            pixel_um=pixel_um,
-            unit=unit,
             neurons=neurons,
-            signed=signed,
             about=about,
+            **_timeline({name: mine[name] for name in order}, labels, test_names),
+            **facts,
         )
     return recordings
 
@@ -134,7 +133,7 @@ def _movie(
             )
         spans[source] = (start, part.shape[1])
         start += part.shape[1]
-    frames: Any = JoinedFrames(list(parts.values()))
+    frames: Any = JoinedOnDisk(list(parts.values()))
     if frames.dtype.kind == "f" or (mean, std) != (0.0, 1.0):
         frames = ZscoredFrames(frames, mean, std)
     if fits_in_memory(frames.shape, frames.dtype):
@@ -199,22 +198,15 @@ def _text(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _labels(n_train: int, n_clips: int | None, clip_length: int, seed: int) -> np.ndarray:
-    if n_clips is None:
-        n_clips = -(-(n_train // clip_length) // 10)
-    return label_clips(n_train, clip_length, validation_clips(n_train, clip_length, n_clips, seed))
-
-
-def _timeline(order: Sequence[tuple[str, int, int]], labels: np.ndarray, test_names: Sequence[str]) -> dict[str, Any]:
-    """What a `Recording` needs of its bins, from the name, first frame and number of frames of each presentation."""
-    onsets = np.cumsum([0, *(length for _, _, length in order)])
+def _timeline(spans: dict[str, tuple[int, int]], labels: np.ndarray, test_names: Sequence[str]) -> dict[str, Any]:
+    """What a `Recording` needs of its bins, from the first frame and number of frames of each presentation."""
+    onsets = np.cumsum([0, *(length for _, length in spans.values())])
+    bins = {
+        name: onset + np.arange(length) for (name, (_, length)), onset in zip(spans.items(), onsets[:-1], strict=True)
+    }
     return {
-        "frames": np.concatenate([start + np.arange(length) for _, start, length in order]),
+        "frames": np.concatenate([start + np.arange(length) for start, length in spans.values()]),
         "split": np.concatenate([labels, np.full(onsets[-1] - len(labels), "test")]),
         "onsets": onsets[:-1],
-        "repeats": {
-            name: onset + np.arange(length)[None]
-            for (name, _, length), onset in zip(order, onsets, strict=False)
-            if name in test_names
-        },
+        "repeats": {name: one[None] for name, one in bins.items() if name in test_names},
     }

@@ -36,9 +36,9 @@ def dataset_folder(dataset: str, data_dir: str | Path | None, wanted: Sequence[s
     """A local folder that holds files of a dataset in its published layout.
 
     They are looked for in `data_dir` if that is given; else in the folder that ``RETINA_NB_DATA`` names and in
-    ``cache_dir() / dataset``, and what is missing is downloaded into the latter. In `data_dir` and ``RETINA_NB_DATA``
-    the dataset may lie itself, in a subfolder of its name, or as in the repository. Zip archives are unpacked, see
-    `retina_nb.loaders.unzip.unpacked`, which tells where their content is; it stands for a missing archive.
+    ``cache_dir() / dataset``, and what is missing is downloaded into the latter. In `data_dir` the dataset may lie
+    itself, in both it may be in a subfolder of its name, or where it is in the repository. Zip archives are unpacked,
+    see `retina_nb.loaders.unzip.unpacked`, which tells where their content is; it stands for a missing archive.
 
     Args:
         dataset: a name of `ROOTS`.
@@ -66,7 +66,8 @@ def find_folder(dataset: str, data_dir: str | Path | None, wanted: Sequence[str]
         UserError: if a folder is missing, a file in it is damaged, or `data_dir` is given and does not have all files.
     """
     for named in user_folders(dataset, data_dir):
-        places = [place for place in (named, named / dataset, named / ROOTS[dataset]) if place.is_dir()]
+        itself = [named] if data_dir is not None else []  # RETINA_NB_DATA may have other datasets' files
+        places = [place for place in (*itself, named / dataset, named / ROOTS[dataset]) if place.is_dir()]
         lacking = [[path for path in wanted if not _has(place, path)] for place in places]
         for place, lack in zip(places, lacking, strict=True):
             if not lack:

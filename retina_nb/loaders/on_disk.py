@@ -97,8 +97,8 @@ class OnDiskFrames(_ReadFrames):
             pixels[:, start:stop] = h5.read_part(found, (*[slice(None)] * at, run)).transpose(order)
 
 
-class JoinedFrames(_ReadFrames):
-    """Movies of the same size one after the other, each left where it is.
+class JoinedOnDisk(_ReadFrames):
+    """Movies of the same size one after the other, each left where it is, on disk or wherever.
 
     Args:
         parts: the movies.

@@ -7,7 +7,9 @@ import numpy as np
 from retina_nb.errors import UserError
 
 
-def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -> np.ndarray:
+def validation_clips(
+    n_frames: int, clip_length: int, n_clips: int, seed: int, *, where: str = "the movie"
+) -> np.ndarray:
     """Draw clips at random, the same for the same seed and number of clips in the movie.
 
     Args:
@@ -15,6 +17,7 @@ def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -
         clip_length: frames of a clip.
         n_clips: how many to draw.
         seed: fixes the draw.
+        where: what to call the movie in an error.
 
     Returns:
         (n_clips,) numbers of the clips, in the order in which they were drawn.
@@ -30,8 +33,8 @@ def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -
     there = n_frames // clip_length
     if n_clips > there:
         raise UserError(
-            f"cannot draw {n_clips} validation clips: {n_frames} frames are {there} clips of {clip_length}; "
-            f"ask for fewer or shorter clips"
+            f"{where} has {n_frames} frames, that are {there} clips of {clip_length}, and {n_clips} are to be for "
+            "validation; ask for fewer or shorter clips"
         )
     # The generator that openretina draws from, so that scores can be compared with those of its models.
     return np.random.RandomState(seed).choice(there, n_clips, replace=False)
@@ -49,3 +52,17 @@ def label_clips(n_frames: int, clip_length: int, clips: Sequence[int] | np.ndarr
         wrong = clips[(clips < 0) | (clips >= there)][0]
         raise UserError(f"there is no validation clip {wrong}: {n_frames} frames are {there} clips of {clip_length}")
     return np.where(np.isin(np.arange(n_frames) // clip_length, clips), "validation", "train")
+
+
+def training_labels(n_frames: int, clip_length: int, n_clips: int | None, seed: int, *, where: str) -> np.ndarray:
+    """(time,) labels of frames for training, of which some clips, by default a tenth, are for validation.
+
+    Args:
+        n_frames, clip_length, n_clips, seed, where: see `validation_clips`.
+
+    Raises:
+        UserError: see `validation_clips`.
+    """
+    if n_clips is None:
+        n_clips = -(-(n_frames // max(clip_length, 1)) // 10)
+    return label_clips(n_frames, clip_length, validation_clips(n_frames, clip_length, n_clips, seed, where=where))

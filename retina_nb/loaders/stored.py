@@ -2,14 +2,15 @@
 
     movies/0              attributes mean, std, channels
         frames            (channel, frame, height, width) of any dtype, or
-        bits              (frame, byte) pixels -1 and 1, packed as by `numpy.packbits`; then also height, width
+        bits              (frame, byte) pixels -1 and 1, packed as by `numpy.packbits`; then also height, width;
+                          where there are zscored_mean, zscored_std, frames are still to be normalised by them
     sessions/NAME         attributes order, session, movie, rate, pixel_um, unit, mirrored, signed
         responses         (time, neuron) float32
         frames, split     (time,); split is 0 for unused, 1 for train, 2 for validation, 3 for test
         onsets            (onset,)
         repeats/NAME      (trial, time) bins
         neurons/NAME      (neuron, ...)
-        about/NAME        an array, or text in JSON
+        about/NAME        an array, text in JSON, or a group of such
 
 Movies that sessions share are there once. What shrinks is compressed, and everything has checksums. Text is UTF-8.
 """
@@ -24,10 +25,12 @@ from urllib.parse import quote, unquote
 import h5py
 import numpy as np
 
-from retina_nb.errors import UserError, unknown
+from retina_nb.errors import UserError
 from retina_nb.files import replace_file
 from retina_nb.loaders import h5
+from retina_nb.loaders.choose import choose
 from retina_nb.loaders.formats import STORED, files_in
+from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.on_disk import frames_of
 from retina_nb.loaders.packed import PackedFrames
 from retina_nb.recording import SPLITS, UNUSED, Movie, Recording
@@ -56,7 +59,8 @@ def write_recordings(recordings: Mapping[str, Recording], path: str | Path) -> P
     """Write recordings into one HDF5 file, which `load_recordings` gives back exactly.
 
     Movies are written once however many sessions share them, block by block, so that they need not fit into memory.
-    Frames keep their dtype, and packed frames stay packed; frames that are computed are written as what they give.
+    Frames keep their dtype; those that are packed or normalised where they are looked at are kept as they are, others
+    that are computed are written as what they give.
 
     Args:
         recordings: the sessions by name.
@@ -105,10 +109,7 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
                 known.append(name)
                 if sessions is None or name in sessions:
                     found[name] = _read_session(name, group, movies)
-    for name in sessions or ():
-        if name not in known:
-            raise unknown(f"session of {path}", name, known)
-    return found if sessions is None else {name: found[name] for name in sessions}
+    return found if sessions is None else {name: found[name] for name in choose(known, sessions, str(path))}
 
 
 def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:
@@ -128,19 +129,23 @@ def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:
 
 def _write_movie(group: h5py.Group, movie: Movie) -> None:
     _put(group, mean=movie.mean, std=movie.std, channels=json.dumps(movie.channels))
-    channel, frame, height, width = movie.frames.shape
-    if isinstance(movie.frames, PackedFrames):
-        _write(group, "bits", movie.frames.bits)
+    frames: Any = movie.frames
+    if isinstance(frames, ZscoredFrames):
+        _put(group, zscored_mean=frames.mean, zscored_std=frames.std)
+        frames = frames.frames
+    channel, frame, height, width = frames.shape
+    if isinstance(frames, PackedFrames):
+        _write(group, "bits", frames.bits)
         _put(group, height=height, width=width)
         return
-    frame_bytes = np.asarray(movie.frames[:, np.arange(1)]).nbytes
+    frame_bytes = np.asarray(frames[:, np.arange(1)]).nbytes
     step = max(1, _BLOCK // frame_bytes)
-    first = np.asarray(movie.frames[:, np.arange(min(step, frame))])
+    first = np.asarray(frames[:, np.arange(min(step, frame))])
     chunks = (channel, min(frame, max(1, _CHUNK // frame_bytes)), height, width)
     shape = (channel, frame, height, width)
     target = group.create_dataset("frames", shape, first.dtype, chunks=chunks, fletcher32=True, **_compression(first))
     for start in range(0, frame, step):
-        target[:, start : start + step] = movie.frames[:, np.arange(start, min(start + step, frame))]
+        target[:, start : start + step] = frames[:, np.arange(start, min(start + step, frame))]
 
 
 def _write_session(group: h5py.Group, recording: Recording) -> None:
@@ -150,9 +155,16 @@ def _write_session(group: h5py.Group, recording: Recording) -> None:
     for name in ("responses", "frames", "onsets"):
         _write(group, name, getattr(recording, name))
     for name in _TABLES:
-        table = group.create_group(name, track_order=True)
-        for key, values in getattr(recording, name).items():
-            _write_named(table, key, values)
+        _write_table(group, name, getattr(recording, name))
+
+
+def _write_table(group: h5py.Group, key: str, values: Mapping[str, Any]) -> None:
+    table = group.create_group(key, track_order=True)
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            _write_table(table, _key(name), value)
+        else:
+            _write_named(table, name, value)
 
 
 def _write_named(table: h5py.Group, name: str, values: Any) -> None:
@@ -242,15 +254,17 @@ def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
 
 
 def _read_movie(group: h5py.Group) -> Movie:
-    statistics = {name: float(h5.attribute(group, name)) for name in ("mean", "std")}
+    facts = {name: float(h5.attribute(group, name)) for name in group.attrs if name.endswith(("mean", "std"))}
     channels = tuple(json.loads(h5.attribute(group, "channels")))
-    if "bits" not in h5.keys(group):
-        return Movie(
-            frames_of(group.file.filename, f"{group.name}/frames".lstrip("/")), **statistics, channels=channels
-        )
-    height, width = (int(h5.attribute(group, name)) for name in ("height", "width"))
-    bits = h5.read(group, "bits", axes="frame byte", kind="u", shape=(None, -(-height * width // 8)))
-    return Movie(PackedFrames(bits, height, width), **statistics, channels=channels)
+    if "bits" in h5.keys(group):
+        height, width = (int(h5.attribute(group, name)) for name in ("height", "width"))
+        bits = h5.read(group, "bits", axes="frame byte", kind="u", shape=(None, -(-height * width // 8)))
+        frames: Any = PackedFrames(bits, height, width)
+    else:
+        frames = frames_of(group.file.filename, f"{group.name}/frames".lstrip("/"))
+    if "zscored_mean" in facts:
+        frames = ZscoredFrames(frames, facts["zscored_mean"], facts["zscored_std"])
+    return Movie(frames, facts["mean"], facts["std"], channels)
 
 
 def _read_table(table: h5py.Group) -> dict[str, Any]:
@@ -258,7 +272,9 @@ def _read_table(table: h5py.Group) -> dict[str, Any]:
     return {_name(key): _read_value(table[key]) for key in table}  # in the order in which they were written
 
 
-def _read_value(found: h5py.Dataset) -> Any:
+def _read_value(found: h5py.Dataset | h5py.Group) -> Any:
+    if isinstance(found, h5py.Group):
+        return _read_table(found)
     dtype = found.attrs["dtype"].decode()
     values = h5.read_part(found, ()).reshape(found.attrs["shape"])
     if dtype == "json":

@@ -158,9 +158,14 @@ def test_without_a_network_one_sentence(server, monkeypatch):
         hub_file(CHECKPOINT)
 
 
-@pytest.mark.parametrize("place", [".", "karamanlis_2024", ROOT])
-@pytest.mark.parametrize("setting", ["data_dir", "RETINA_NB_DATA"])
-def test_the_users_own_folder_comes_first(server, tmp_path, monkeypatch, place, setting):
+@pytest.mark.parametrize(
+    ("setting", "place"),
+    [
+        ("data_dir", "."),
+        *[(one, place) for one in ("data_dir", "RETINA_NB_DATA") for place in ("karamanlis_2024", ROOT)],
+    ],
+)
+def test_the_users_own_folder_comes_first(server, tmp_path, monkeypatch, setting, place):
     mine = tmp_path / "mine"
     fetch_folder("karamanlis_2024", MICE, mine / place)
     server.asked.clear()

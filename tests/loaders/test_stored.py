@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError
 from retina_nb.loaders import on_disk
+from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.on_disk import OnDiskFrames
 from retina_nb.loaders.packed import PackedFrames
 
@@ -60,7 +61,7 @@ def everything() -> dict[str, Recording]:
         "eye": "left",
         "index": 18,
         "factor": np.float32(0.1),
-        "dropped": {"quality": [1, 2], "type": None},
+        "dropped": {"quality": np.array([1, 2], np.int16), "type": None, "of": {"": [1, 2]}, "none": {}},
         "mask": rng.integers(-3, 1, (64, 60)),
         "": "no name",
         "a/b": [1.5, True],
@@ -70,6 +71,7 @@ def everything() -> dict[str, Recording]:
         "a": replace(a, movie=shared, neurons=neurons, about=about),
         "other name": replace(a, session="b", movie=shared, mirrored=True, signed=True, responses=-a.responses),
         "packed": Recording("packed", bits, **plain),
+        "bytes": Recording("bytes", Movie(ZscoredFrames(grey.frames, 0.1, 3.7), 0.1, 3.7), **plain),
         "..": Recording("..", grey, **plain, unit="ΔF/F", pixel_um=12.5, repeats={"a/b": np.array([[1], [1]])}),
     }
 
@@ -82,6 +84,8 @@ def test_what_is_written_comes_back_to_the_bit(tmp_path):
     for name, recording in recordings.items():
         assert_same(found[name], recording)
     assert isinstance(found["packed"].movie.frames, PackedFrames)
+    assert isinstance(found["bytes"].movie.frames, ZscoredFrames)
+    assert found["bytes"].movie.frames.frames.dtype == np.uint8
 
 
 def test_sessions_share_their_movie_again_and_it_is_stored_once(tmp_path):
@@ -89,9 +93,9 @@ def test_sessions_share_their_movie_again_and_it_is_stored_once(tmp_path):
     rnb.write_recordings(recordings, tmp_path / "all.h5")
     found = rnb.load_recordings(str(tmp_path / "all.h5"))
     assert found["a"].movie is found["other name"].movie
-    assert len({id(recording.movie) for recording in found.values()}) == 3
+    assert len({id(recording.movie) for recording in found.values()}) == 4
     with h5py.File(tmp_path / "all.h5") as file:
-        assert len(file["movies"]) == 3
+        assert len(file["movies"]) == 4
 
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8)
@@ -130,7 +134,7 @@ def test_any_recording_comes_back_to_the_bit(tmp_path, data):
         pixel_um=data.draw(st.floats()),
         unit=data.draw(names),
         neurons=data.draw(st.dictionaries(names, tables, max_size=3)),
-        about=data.draw(st.dictionaries(names, st.one_of(facts, tables), max_size=3)),
+        about=data.draw(st.dictionaries(names, st.one_of(facts, tables, st.dictionaries(names, tables)), max_size=3)),
     )
     path = tmp_path / "one.h5"
     name = data.draw(names)
