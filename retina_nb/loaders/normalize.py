@@ -1,0 +1,80 @@
+"""Movies in units of their own contrast: one mean and one standard deviation over all pixels."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+
+from retina_nb.errors import UserError
+from retina_nb.recording import Frames
+
+Zscored = Float32[np.ndarray, "channel _ height width"]
+
+
+def mean_and_std(movie: np.ndarray, *, where: str = "the movie") -> tuple[float, float]:
+    """Mean and standard deviation (n - 1) over all pixels of a movie.
+
+    Reduced by torch in float32, as openretina does: the last digits depend on it.
+
+    Args:
+        movie: numbers of any shape.
+        where: what to call the movie in an error.
+
+    Raises:
+        UserError: if a pixel is not finite, or all are the same.
+    """
+    pixels = torch.tensor(movie, dtype=torch.float32)
+    mean, std = pixels.mean().item(), pixels.std().item()
+    if not np.isfinite([mean, std]).all():
+        raise UserError(f"{where} has pixels that are not finite; mend the file or get it again")
+    if std == 0:
+        raise UserError(f"{where} is {mean:g} in all pixels of all frames; get the file again")
+    return mean, std
+
+
+def zscore(train: np.ndarray, *others: np.ndarray, where: str = "the movie") -> tuple[list[Zscored], float, float]:
+    """Movies normalised by the mean and the standard deviation of the first of them.
+
+    Args:
+        train: (channel, frame, height, width) the movie that sets the units.
+        others: movies to be brought to the same units.
+        where: what to call the first movie in an error.
+
+    Returns:
+        All movies in the order in which they were given, and the mean and standard deviation: the original is
+        ``movie * std + mean``.
+
+    Raises:
+        UserError: if a pixel of `train` is not finite, or all are the same.
+    """
+    mean, std = mean_and_std(train, where=where)
+    return [_scaled(movie, mean, std) for movie in (train, *others)], mean, std
+
+
+class ZscoredFrames:
+    """A movie that is kept as it was published, one byte a pixel, and normalised where it is looked at.
+
+    Args:
+        frames: (channel, frame, height, width), anything that can be indexed as an array.
+        mean, std: what the normalised movie is made with: ``(frames - mean) / std``.
+    """
+
+    dtype = np.dtype(np.float32)
+
+    def __init__(self, frames: Frames, mean: float, std: float) -> None:
+        self.frames, self.mean, self.std = frames, mean, std
+        self.shape = tuple(frames.shape)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return _scaled(self.frames[index], self.mean, self.std)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
+
+
+def _scaled(pixels: Any, mean: float, std: float) -> np.ndarray:
+    scaled = np.array(pixels, dtype=np.float32)  # a copy, to be changed in place
+    scaled -= np.float32(mean)
+    scaled /= np.float32(std)
+    return scaled
