@@ -45,7 +45,7 @@ def label_clips(n_frames: int, clip_length: int, clips: Sequence[int] | np.ndarr
     """
     clips = np.asarray(clips, dtype=np.int64)
     there = n_frames // clip_length
-    if len(clips) and not (0 <= clips.min() and clips.max() < there):
+    if len(clips) and not (clips.min() >= 0 and clips.max() < there):
         wrong = clips[(clips < 0) | (clips >= there)][0]
         raise UserError(f"there is no validation clip {wrong}: {n_frames} frames are {there} clips of {clip_length}")
     return np.where(np.isin(np.arange(n_frames) // clip_length, clips), "validation", "train")
