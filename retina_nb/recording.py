@@ -71,7 +71,7 @@ class Recording:
     Args:
         session: the session's name.
         movie: the frames that were shown.
-        responses: (time, neuron) rates or counts per bin, finite and not negative.
+        responses: (time, neuron) rates or counts per bin, finite and, unless `signed`, not negative.
         rate: bins per second (Hz).
         frames: (time,) the movie frame on screen in each bin; by default the movie from its start.
         split: (time,) label of each bin: ``"train"``, ``"validation"``, ``"test"`` or ``""`` (unused);
@@ -82,6 +82,8 @@ class Recording:
         pixel_um: side of a pixel on the retina (µm).
         unit: unit of the responses.
         neurons: for each property of the neurons, an array with one entry for each neuron.
+        signed: whether responses may be negative, as calcium traces are; rates and counts may not.
+        about: what else is known of the session, e.g. the eye, the field of the scan, or cells that were left out.
 
     Raises:
         UserError: naming the session and the field, if anything does not fit together.
@@ -99,6 +101,8 @@ class Recording:
     pixel_um: float = float("nan")
     unit: str = "spikes/bin"
     neurons: Mapping[str, np.ndarray] = field(default_factory=dict)
+    signed: bool = False
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -208,10 +212,11 @@ class Recording:
         if not np.isfinite(self.responses).all():
             bin_, neuron = np.argwhere(~np.isfinite(self.responses))[0]
             raise UserError(f"{where}: responses of neuron {neuron} are not finite at bin {bin_}; drop or mend them")
-        if (self.responses < 0).any():
+        if not self.signed and (self.responses < 0).any():
             bin_, neuron = np.argwhere(self.responses < 0)[0]
             raise UserError(
-                f"{where}: responses of neuron {neuron} are negative at bin {bin_}; rates and counts must be >= 0"
+                f"{where}: responses of neuron {neuron} are negative at bin {bin_}; rates and counts must be >= 0, "
+                "other responses are given as signed=True"
             )
         for name in ("frames", "split"):
             if len(getattr(self, name)) != len(self):

@@ -94,3 +94,9 @@ def test_an_unknown_split_or_repeat_lists_the_known():
         recording.stimulus("validatoin")
     with pytest.raises(UserError, match="known are test"):
         recording.trials("chirp")
+
+
+def test_traces_may_be_negative_if_they_are_signed():
+    trace = Recording(**arrays() | {"responses": -np.ones((40, 3))}, signed=True, about={"eye": "left"})
+    assert (trace.response("train") == -1).all()
+    assert trace.about["eye"] == "left"
