@@ -12,7 +12,7 @@ from retina_nb.errors import unknown
 from retina_nb.recording import Recording
 
 # The modules are imported when their dataset is asked for.
-_DATASETS = ("simulated", "liu_2017")
+_DATASETS = ("simulated", "liu_2017", "hoefling_2024", "maheswaranathan_2023", "goldin_2022")
 
 
 @dataclass(frozen=True)

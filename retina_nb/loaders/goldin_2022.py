@@ -12,10 +12,11 @@ import numpy as np
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import DatasetCard
+from retina_nb.loaders.choose import choose
 from retina_nb.loaders.hub import dataset_folder
 from retina_nb.loaders.normalize import zscore
 from retina_nb.loaders.splits import label_clips, validation_clips
-from retina_nb.loaders.train_test_h5 import SessionFile, chosen, read_session, timeline
+from retina_nb.loaders.train_test_h5 import SessionFile, read_session, timeline
 from retina_nb.recording import Movie, Recording
 
 FLASH = 0.3  # seconds
@@ -63,15 +64,18 @@ def load(
     """
     pattern = wanted(species=species)[0]
     folder = dataset_folder("goldin_2022", data_dir, [pattern])
-    files = chosen({path.stem: path for path in folder.glob(pattern)}, sessions)
-    return {session: _recording(session, path, species, n_validation_images, seed) for session, path in files.items()}
+    files = {path.stem: path for path in folder.glob(pattern)}
+    return {
+        session: _recording(session, files[session], species, n_validation_images, seed)
+        for session in choose(files, sessions, "goldin_2022")
+    }
 
 
 def _recording(session: str, path: Path, species: str, n_images: int, seed: int) -> Recording:
     file = read_session(path, "binned", seconds=FLASH)
     _check_average(file, path)
     n_train = len(file.train)
-    images = validation_clips(n_train, 1, n_images, seed)
+    images = validation_clips(n_train, 1, n_images, seed, where=f"{path}: train/stimulus")
     (train, test), mean, std = zscore(file.train_frames, file.stimulus[:, n_train:], where=f"{path}: train/stimulus")
     parts = timeline(file, label_clips(n_train, 1, images), np.arange(n_train), average=False)
     return Recording(

@@ -131,7 +131,8 @@ def read_part(found: h5py.Dataset, index: Any) -> np.ndarray:
         UserError: naming the file and the key, if it is damaged.
     """
     try:
-        return np.asarray(found[index])
+        values = np.asarray(found[index])
+        return values.astype(values.dtype.newbyteorder("="), copy=False)
     except _DAMAGED as error:
         raise _damaged(found.parent, found.name.rsplit("/", 1)[-1], error) from None
 
@@ -155,6 +156,19 @@ def attribute(parent: h5py.Group, key: str) -> Any:
         raise UserError(f"{place(parent, key)} must be a single value, its shape is {np.shape(value)}")
     value = value if isinstance(value, str | bytes) else np.asarray(value).item()
     return value.decode(errors="replace") if isinstance(value, bytes) else value
+
+
+def attributes(parent: h5py.Group) -> dict[str, Any]:
+    """The attributes of a group that are single values, see `attribute`.
+
+    Raises:
+        UserError: if the file is damaged.
+    """
+    try:
+        single = [key for key, value in parent.attrs.items() if np.size(value) == 1]
+    except _DAMAGED as error:
+        raise _damaged(parent, "", error) from None
+    return {key: attribute(parent, key) for key in single}
 
 
 def place(parent: h5py.Group, key: str) -> str:

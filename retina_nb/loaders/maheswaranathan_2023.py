@@ -18,10 +18,11 @@ import numpy as np
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import DatasetCard
+from retina_nb.loaders.choose import choose
 from retina_nb.loaders.hub import dataset_folder
 from retina_nb.loaders.normalize import ZscoredFrames, mean_and_std
 from retina_nb.loaders.splits import label_clips, validation_clips
-from retina_nb.loaders.train_test_h5 import chosen, read_session, timeline
+from retina_nb.loaders.train_test_h5 import read_session, timeline
 from retina_nb.loaders.unzip import unpacked
 from retina_nb.recording import Movie, Recording
 
@@ -77,20 +78,21 @@ def load(
         raise unknown("stimulus of maheswaranathan_2023", stimulus, STIMULI)
     if response not in RESPONSES:
         raise unknown("response of maheswaranathan_2023", response, RESPONSES)
-    folder = unpacked(dataset_folder("maheswaranathan_2023", data_dir, wanted()) / _ARCHIVE)
-    files = {path.parent.name: path for path in folder.glob(f"**/ganglion_cell_data/*/{stimulus}.h5")}
+    content = unpacked(dataset_folder("maheswaranathan_2023", data_dir, wanted()) / _ARCHIVE)
+    inside = content.rglob("*.h5") if content.is_dir() else [content]
+    files = {path.parent.name: path for path in inside if path.name == f"{stimulus}.h5"}
     if not files:
-        raise UserError(f"maheswaranathan_2023: {folder} has no ganglion_cell_data/SESSION/{stimulus}.h5; get it again")
+        raise UserError(f"maheswaranathan_2023: {content} has no file SESSION/{stimulus}.h5; get it again")
     return {
-        session: _recording(session, path, response, n_validation_clips, clip_length, seed)
-        for session, path in chosen(files, sessions).items()
+        session: _recording(session, files[session], response, n_validation_clips, clip_length, seed)
+        for session in choose(files, sessions, "maheswaranathan_2023")
     }
 
 
 def _recording(session: str, path: Path, response: str, n_clips: int, clip_length: int, seed: int) -> Recording:
     file = read_session(path, response, surplus=1)
     n_train = len(file.train)
-    clips = validation_clips(n_train, clip_length, n_clips, seed)
+    clips = validation_clips(n_train, clip_length, n_clips, seed, where=f"{path}: train/stimulus")
     mean, std = mean_and_std(file.train_frames, where=f"{path}: train/stimulus")
     return Recording(
         session=session,

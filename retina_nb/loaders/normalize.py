@@ -74,7 +74,8 @@ class ZscoredFrames:
 
 
 def _scaled(pixels: Any, mean: float, std: float) -> np.ndarray:
-    scaled = np.array(pixels, dtype=np.float32)  # a copy, to be changed in place
-    scaled -= np.float32(mean)
-    scaled /= np.float32(std)
+    with np.errstate(over="ignore"):
+        scaled = np.array(pixels, dtype=np.float32)  # a copy, to be changed in place
+        scaled -= np.float32(mean)
+        scaled /= np.float32(std)
     return scaled

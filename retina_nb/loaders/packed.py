@@ -25,7 +25,7 @@ class PackedFrames:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         _, _, height, width = self.shape
-        channel, frame, row, column = _for_each_axis(index)
+        channel, frame, row, column = for_each_axis(index)
         pixels = np.unpackbits(self.bits[frame], axis=-1, count=height * width).view(np.int8)
         pixels = (2 * pixels - 1).reshape(*pixels.shape[:-1], height, width)
         return pixels[None][channel][..., row, column]
@@ -34,7 +34,7 @@ class PackedFrames:
         return np.asarray(self[:], dtype)
 
 
-def _for_each_axis(index: Any) -> tuple[Any, ...]:
+def for_each_axis(index: Any) -> tuple[Any, ...]:
     """The index of each of the four axes, the whole axis where nothing is asked for."""
     parts = index if isinstance(index, tuple) else (index,)
     gap = next((at for at, part in enumerate(parts) if part is ...), None)

@@ -7,7 +7,9 @@ import numpy as np
 from retina_nb.errors import UserError
 
 
-def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -> np.ndarray:
+def validation_clips(
+    n_frames: int, clip_length: int, n_clips: int, seed: int, *, where: str = "the movie"
+) -> np.ndarray:
     """Draw clips at random, the same for the same seed and number of clips in the movie.
 
     Args:
@@ -15,6 +17,7 @@ def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -
         clip_length: frames of a clip.
         n_clips: how many to draw.
         seed: fixes the draw.
+        where: what to call the movie in an error.
 
     Returns:
         (n_clips,) numbers of the clips, in the order in which they were drawn.
@@ -30,8 +33,8 @@ def validation_clips(n_frames: int, clip_length: int, n_clips: int, seed: int) -
     there = n_frames // clip_length
     if n_clips > there:
         raise UserError(
-            f"cannot draw {n_clips} validation clips: {n_frames} frames are {there} clips of {clip_length}; "
-            f"ask for fewer or shorter clips"
+            f"{where} has {n_frames} frames, that are {there} clips of {clip_length}, and {n_clips} are to be for "
+            "validation; ask for fewer or shorter clips"
         )
     # The generator that openretina draws from, so that scores can be compared with those of its models.
     return np.random.RandomState(seed).choice(there, n_clips, replace=False)

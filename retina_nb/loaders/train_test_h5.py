@@ -6,7 +6,6 @@ neuron, or ``test/repeats/KIND`` (trial, neuron, bin).
 """
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import h5py
 import numpy as np
 from jaxtyping import Float32, Real
 
-from retina_nb.errors import UserError, unknown
+from retina_nb.errors import UserError
 from retina_nb.loaders import h5
 
 
@@ -89,18 +88,6 @@ def timeline(file: SessionFile, labels: np.ndarray, onsets: np.ndarray, *, avera
     }
 
 
-def chosen(found: dict[str, Path], sessions: Sequence[str] | None) -> dict[str, Path]:
-    """The files of some sessions, in their order; by default all, sorted by name.
-
-    Raises:
-        UserError: if there is no such session.
-    """
-    for session in sessions or ():
-        if session not in found:
-            raise unknown("session", session, found)
-    return {session: found[session] for session in (sorted(found) if sessions is None else sessions)}
-
-
 def _trials(
     file: h5py.File, response: str, n: int, n_test: int, surplus: int
 ) -> tuple[np.ndarray | None, list[int] | None]:
@@ -143,4 +130,5 @@ def _test_bins(
 
 def _as_rates(values: np.ndarray, seconds: float) -> np.ndarray:
     """(..., neuron, bin) in any numbers -> (..., bin, neuron) float32."""
-    return np.ascontiguousarray(np.swapaxes(values / seconds, -1, -2).astype(np.float32))
+    with np.errstate(over="ignore"):  # infinite rates are found later
+        return np.ascontiguousarray(np.swapaxes(values / seconds, -1, -2).astype(np.float32))
