@@ -178,8 +178,8 @@ def place(parent: h5py.Group, key: str) -> str:
 
 def _get(parent: h5py.Group, key: str) -> Any:
     try:
-        found = parent.get(key)
-        there = sorted(parent.keys())
+        found, around = parent.get(key), parent.get(key.rpartition("/")[0]) if "/" in key else parent
+        there = sorted((around if isinstance(around, h5py.Group) else parent).keys())
     except _DAMAGED as error:
         raise _damaged(parent, key, error) from None
     if found is None:

@@ -33,7 +33,7 @@ class JoinedFrames:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         channel, frame, row, column = for_each_axis(index)
-        numbers = np.arange(self.shape[1])[frame]
+        numbers = np.asarray(np.arange(self.shape[1])[frame])
         return self._frames(numbers)[channel][..., row, column]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:

@@ -36,7 +36,7 @@ class Filter:
     confidence: float
 
     def __post_init__(self) -> None:
-        for one in self.cell_types or ():
+        for one in () if self.cell_types is None else self.cell_types:
             if not (isinstance(one, int | np.integer) and 1 <= one <= CLASSES["amacrine"]):
                 raise UserError(f"hoefling_2024: cell_types are numbers between 1 and 46, not {one!r}")
 
@@ -45,7 +45,7 @@ class Filter:
         qualities = [cells["d_qi"] >= self.d_qi, cells["chirp_qi"] >= self.chirp_qi]
         everyone = np.ones(len(cells["type"]), dtype=bool)
         good = {
-            "type": everyone if self.cell_types is None else np.isin(cells["type"], self.cell_types),
+            "type": everyone if self.cell_types is None else np.isin(cells["type"], list(self.cell_types)),
             "quality": np.all(qualities, axis=0) if self.both else np.any(qualities, axis=0),
             "confidence": cells["confidence"] >= self.confidence,
         }

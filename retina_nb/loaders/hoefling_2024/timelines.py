@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from jaxtyping import Int64
@@ -22,28 +21,14 @@ class Timeline:
     repeats: Mapping[str, np.ndarray]
 
 
-class Screen(Protocol):
-    """A stimulus: its movie, how it is found in a session, and what each session saw of it."""
-
-    @property
-    def movie(self) -> Movie: ...
-
-    @property
-    def shown(self) -> Shown: ...
-
-    def timeline(self, where: str, order: int, recorded: np.ndarray) -> Timeline:
-        """What a session saw.
-
-        Args:
-            where: what to call the session in an error.
-            order: number of the order in which it saw the training clips.
-            recorded: (presentation,) whether the cells were recorded all through it.
-        """
-        ...
-
-
 class NaturalMovie:
-    """The clips of the movie, those for training in the session's own order. Sessions of one order share a timeline."""
+    """The clips of the movie, those for training in the session's own order.
+
+    Args:
+        movie: the training clips by number, and then the test clips.
+        orders: the orders in which sessions saw the training clips.
+        validation_clips: numbers of those that are for validation.
+    """
 
     shown = Shown("natural", 4.9666667, CLIP)
 
@@ -52,6 +37,16 @@ class NaturalMovie:
         self._made: dict[int, Timeline] = {}
 
     def timeline(self, where: str, order: int, recorded: np.ndarray) -> Timeline:
+        """What a session saw; the same object for all sessions of an order.
+
+        Args:
+            where: what to call the session in an error.
+            order: number of the order in which it saw the training clips.
+            recorded: (presentation,) whether the cells were recorded all through it.
+
+        Raises:
+            UserError: if there is no such order, or a clip was not recorded.
+        """
         if len(recorded) != CLIPS_SHOWN or not recorded.all():
             raise UserError(
                 f"{where}: {recorded.sum()} clips of the movie were recorded from start to end, {CLIPS_SHOWN} are "
@@ -83,6 +78,11 @@ class Repeated:
         self.movie, self.shown, self._name = Movie(frames, mean=128.0, std=128.0, channels=("green", "UV")), shown, name
 
     def timeline(self, where: str, order: int, recorded: np.ndarray) -> Timeline:
+        """What a session saw, see `NaturalMovie.timeline`. Trials that were not recorded to their end are unused.
+
+        Raises:
+            UserError: if no trial was recorded.
+        """
         length = len(self.movie)
         parts = length // self.shown.bins  # presentations in a trial
         whole = np.all(recorded[: len(recorded) // parts * parts].reshape(-1, parts), axis=1)
@@ -94,6 +94,9 @@ class Repeated:
         bins = np.arange(len(whole) * length).reshape(-1, length)
         split = np.where(whole, "test", UNUSED).repeat(length)
         return Timeline(np.tile(np.arange(length), len(whole)), split, {self._name: bins[whole]})
+
+
+Screen = NaturalMovie | Repeated
 
 
 def _clips_shown(order: Int64[np.ndarray, " 108"]) -> Int64[np.ndarray, " 123"]:
