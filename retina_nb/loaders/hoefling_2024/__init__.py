@@ -12,7 +12,6 @@ after the other. The clips and responses are the same.
 import logging
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,11 @@ import numpy as np
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import DatasetCard, h5
 from retina_nb.loaders.choose import choose
-from retina_nb.loaders.hoefling_2024.cells import GANGLION_CELLS, Filter, read_cells
+from retina_nb.loaders.hoefling_2024.cells import GANGLION_CELLS, Filter
 from retina_nb.loaders.hoefling_2024.movie import TRAIN_CLIPS, VALIDATION_CLIPS, read_movie
+from retina_nb.loaders.hoefling_2024.session import read_session
 from retina_nb.loaders.hoefling_2024.timelines import NaturalMovie, Repeated, Screen
-from retina_nb.loaders.hoefling_2024.traces import RATE, TRACES, Shown, read_responses
+from retina_nb.loaders.hoefling_2024.traces import RATE, TRACES, Shown
 from retina_nb.loaders.hub import dataset_folder
 from retina_nb.loaders.unzip import unpacked
 from retina_nb.recording import Recording
@@ -49,9 +49,6 @@ _MOVIES = {
     "low": "stimuli/rgc_natstim_18x16_joint_normalized_2024-01-11.zip",
     "high": "stimuli/rgc_natstim_72x64_joint_normalized_2024-10-11.zip",
 }
-# Its eye is noted as the left one by mistake.
-_RIGHT_EYES = ("session_2_ventral2_20200626",)
-
 _log = logging.getLogger(__name__)
 
 
@@ -118,10 +115,10 @@ def load(
             group = h5.group(file, session)
             if sessions is None and stimulus != "natural" and not _saw(group, screen.shown):
                 continue
-            kept, why = _recording(group, screen, criteria, trace, drop_unusable)
+            kept, why = read_session(group, screen, criteria, trace, _PIXEL_UM[resolution], drop_unusable)
             dropped.update({reason: len(rois) for reason, rois in why.items()})
             if kept is not None and kept.n_neurons >= min_neurons:
-                recordings[session] = replace(kept, pixel_um=_PIXEL_UM[resolution])
+                recordings[session] = kept
             elif kept is not None:
                 dropped["small session"] += kept.n_neurons
     n = sum(recording.n_neurons for recording in recordings.values())
@@ -146,70 +143,8 @@ def _screen(stimulus: str, resolution: str, files: list[Path], validation_clips:
     return Repeated("moving_bar", baden.moving_bars(size, pixels=finer), Shown("mb", 4.054001, baden.BAR_FRAMES))
 
 
-def _recording(
-    group: h5py.Group, screen: Screen, criteria: Filter, trace: str, drop_unusable: bool
-) -> tuple[Recording | None, dict[str, np.ndarray]]:
-    """The recording of the cells that are kept, if any, and the numbers of those that are not, by reason."""
-    cells = read_cells(group)
-    dropped = criteria.drops(cells)
-    kept = ~np.any(list(dropped.values()), axis=0)
-    if kept.any():
-        responses = read_responses(group, screen.shown, trace, kept)
-        usable = np.isfinite(responses.values).all(axis=0)
-        dropped["unusable trace"] = np.zeros_like(kept)
-        dropped["unusable trace"][kept] = ~usable
-        kept &= ~dropped["unusable trace"]
-    why = {reason: cells["roi_id"][rois] for reason, rois in dropped.items() if rois.any()}
-    if len(lost := why.get("unusable trace", ())) and not drop_unusable:
-        raise UserError(
-            f"{h5.place(group, screen.shown.prefix)}: the {trace} of roi {lost[0]} are constant or not finite; leave "
-            "such cells out with drop_unusable=True, or the session by sessions=..."
-        )
-    if not kept.any():
-        return None, why
-    where, session = h5.place(group, ""), group.name.strip("/")
-    about = h5.attributes(group) | {"eye": _eye(group), "scan_sequence_idx": _order(group)}
-    timeline = screen.timeline(where, about["scan_sequence_idx"], responses.recorded)
-    onsets = responses.gaps * screen.shown.bins
-    recording = Recording(
-        session=session,
-        movie=screen.movie,
-        responses=responses.values[: len(timeline.frames), usable],
-        rate=RATE,
-        frames=timeline.frames,
-        split=timeline.split,
-        repeats=timeline.repeats,
-        onsets=onsets[onsets < len(timeline.frames)],
-        mirrored=about["eye"] == "left" and session not in _RIGHT_EYES,
-        unit="standard deviations",
-        neurons={name: values[kept] for name, values in cells.items()},
-        signed=trace != "spikes",
-        about=about | {"dropped": why} | _mask(group),
-    )
-    return recording, why
-
-
 def _saw(group: h5py.Group, shown: Shown) -> bool:
     return f"{shown.prefix}_trigger_times" in h5.keys(group)
-
-
-def _eye(group: h5py.Group) -> str:
-    eye = h5.attribute(group, "eye")
-    if eye not in ("left", "right"):
-        raise UserError(f"{h5.place(group, 'eye')} must be left or right, not {eye!r}; get the file again")
-    return eye
-
-
-def _order(group: h5py.Group) -> int:
-    order = h5.attribute(group, "scan_sequence_idx")
-    if not isinstance(order, int):
-        raise UserError(f"{h5.place(group, 'scan_sequence_idx')} must be an integer, not {order!r}; get the file again")
-    return order
-
-
-def _mask(group: h5py.Group) -> dict[str, np.ndarray]:
-    has_mask = "roi_mask" in h5.keys(group)
-    return {"roi_mask": h5.read(group, "roi_mask", axes="row column")} if has_mask else {}
 
 
 def _content(archive: Path, *suffixes: str) -> Path:

@@ -80,7 +80,7 @@ def read_responses(session: h5py.Group, shown: Shown, trace: str, kept: np.ndarr
     sample = np.diff(times, axis=1).max()
     recorded = (frames[:, 0] >= times[:, 0].max() - sample) & (frames[:, -1] <= times[:, -1].min() + sample)
     late = np.abs(np.diff(starts) - shown.seconds - 1 / RATE) > _LATE
-    return Responses(values.T, np.append(True, late).nonzero()[0], recorded)
+    return Responses(np.ascontiguousarray(values.T), np.append(True, late).nonzero()[0], recorded)
 
 
 def _traces(session: h5py.Group, prefix: str, trace: str, n: int) -> np.ndarray:
