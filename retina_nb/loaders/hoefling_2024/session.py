@@ -18,7 +18,7 @@ _RIGHT_EYES = ("session_2_ventral2_20200626",)
 
 def read_session(
     group: h5py.Group, screen: Screen, criteria: Filter, trace: str, pixel_um: float, drop_unusable: bool
-) -> tuple[Recording | None, dict[str, np.ndarray]]:
+) -> tuple[Recording | None, dict[str, list[int]]]:
     """The recording of the cells that are kept, None if none is, and the ``roi_ids`` of the others by reason.
 
     Args:
@@ -59,7 +59,7 @@ def read_session(
 
 def _kept(
     group: h5py.Group, screen: Screen, criteria: Filter, trace: str, drop_unusable: bool
-) -> tuple[dict[str, np.ndarray], Responses | None, dict[str, np.ndarray]]:
+) -> tuple[dict[str, np.ndarray], Responses | None, dict[str, list[int]]]:
     """The properties and the responses of the cells that are kept, and the ``roi_ids`` of the others by reason."""
     cells = read_cells(group)
     dropped = criteria.drops(cells)
@@ -76,7 +76,7 @@ def _kept(
         dropped["unusable trace"][kept] = ~usable
         kept = kept & ~dropped["unusable trace"]
         responses = replace(responses, values=responses.values[:, usable]) if usable.any() else None
-    why = {reason: cells["roi_id"][those] for reason, those in dropped.items() if those.any()}
+    why = {reason: cells["roi_id"][those].tolist() for reason, those in dropped.items() if those.any()}
     return {name: values[kept] for name, values in cells.items()}, responses, why
 
 
