@@ -1,10 +1,22 @@
-"""Files of public datasets: found on disk or downloaded, and in either case checked by size and SHA-256."""
+"""Files of public datasets: found on disk or downloaded, and in either case checked by size and SHA-256.
+
+Beside what was downloaded lies a file `RECORDS`, a line of JSON for each file: where it came from and when, its size
+and its SHA-256. A file without a published checksum is held to what was recorded when it first arrived.
+"""
 
 import hashlib
+import json
 import os
-import time
-from dataclasses import dataclass
+import re
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import CancelledError, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import requests
 from filelock import FileLock
@@ -14,7 +26,12 @@ from retina_nb.errors import UserError
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
+LONGEST_PAUSE = 600.0  # seconds, for a server that says how long it wants to be left alone
 TIMEOUT = 30.0  # seconds without a byte
+CONNECTIONS = 8  # files of a folder that are fetched at once
+RECORDS = ".downloads.jsonl"
+
+_LOCK = ".downloads.lock"
 
 # A server that answers so may have the file a moment later; 416 refuses to continue what was downloaded before.
 _WORTH_ANOTHER_TRY = {416, 429, 500, 502, 503, 504}
@@ -23,12 +40,27 @@ _BLOCK = 2**16  # at most this much is lost when a connection breaks off
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A published file: its name, where it is, and its size (bytes) and SHA-256 (hexadecimal)."""
+    """A published file: its name, where it is, and its size (bytes) and SHA-256 (hexadecimal) as far as published.
+
+    The name may have folders, separated by ``/``.
+    """
+
+    name: str
+    url: str
+    size: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Record:
+    """What was found when a file arrived: its source, size (bytes), SHA-256, the date, and its time stamp (ns)."""
 
     name: str
     url: str
     size: int
     sha256: str
+    date: str
+    mtime_ns: int
 
 
 def cache_dir() -> Path:
@@ -52,114 +84,293 @@ def find_or_download(file: RemoteFile, dataset: str, data_dir: str | Path | None
         UserError: if a folder is missing, `data_dir` does not have the file, the file is not the published
             one, or it cannot be downloaded.
     """
-    found = None
-    if data_dir is not None:
-        found = _look_in(Path(data_dir), file, dataset, "data_dir")
-        if found is None:
-            raise UserError(
-                f"{dataset}: {data_dir} has no file {file.name}; put it there from {file.url}, or leave data_dir out"
-            )
-    elif folder := os.environ.get("RETINA_NB_DATA"):
-        found = _look_in(Path(folder), file, dataset, "RETINA_NB_DATA")
-    if found is None:
-        found = cache_dir() / dataset / file.name
-        if not found.exists():
-            download(file, found)
-            return found
-    if problem := _problem(file, found):
-        raise UserError(f"{found} {problem}; replace it by {file.url}, or delete it to have it downloaded")
-    return found
+    found = find_downloaded(file, dataset, data_dir)
+    if found is None and data_dir is not None:
+        raise UserError(
+            f"{dataset}: {data_dir} has no file {file.name}; put it there from {file.url}, or leave data_dir out"
+        )
+    folder = cache_dir() / dataset if found is None else found
+    download_files([file], folder)
+    return folder / file.name
 
 
-def download(file: RemoteFile, target: Path) -> None:
-    """Download a file, check it and put it at `target`.
-
-    What has arrived is kept beside it in a file ending on ``.part``. Broken connections are taken up again from
-    there, in this call or in a later one.
+def find_downloaded(file: RemoteFile, dataset: str, data_dir: str | Path | None = None) -> Path | None:
+    """The folder on this machine that has a file, see `find_or_download`; None if it would have to be downloaded.
 
     Raises:
-        UserError: if the server does not have the file or has another one, the connection keeps breaking, or
-            the folder cannot be written.
+        UserError: if a folder that the user named is missing.
     """
-    part = target.with_name(target.name + ".part")
+    named = user_folders(dataset, data_dir)
+    places = [place for folder in named for place in (folder, folder / dataset)]
+    places += [cache_dir() / dataset] if data_dir is None else []
+    return next((place for place in places if (place / file.name).exists()), None)
+
+
+def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
+    """The folders in which the user may keep a dataset: `data_dir` if it is given, else ``RETINA_NB_DATA`` if set.
+
+    Raises:
+        UserError: if the folder does not exist.
+    """
+    named = {"data_dir": data_dir} if data_dir is not None else {"RETINA_NB_DATA": os.environ.get("RETINA_NB_DATA")}
+    folders = {setting: Path(folder).expanduser() for setting, folder in named.items() if folder}
+    for setting, folder in folders.items():
+        if not folder.is_dir():
+            raise UserError(f"{dataset}: there is no folder {folder}, which {setting} names")
+    return list(folders.values())
+
+
+def download_files(files: Sequence[RemoteFile], folder: Path) -> None:
+    """Have files in a folder: those that are there are checked, the others downloaded, checked and recorded.
+
+    What has arrived of a file is kept beside its place under a name ending on ``.part``. Broken connections are taken
+    up again from there, in this call or in a later one. Nothing is asked of the network if all files are there.
+
+    Raises:
+        UserError: if a file that is there is damaged, a server does not have a file or has another one, the
+            connection keeps breaking, the disk has no room, or the folder cannot be written.
+    """
+    if _missing(files, folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(folder / _LOCK):
+                if missing := _missing(files, folder):  # no other process was faster
+                    _download(missing, folder)
+        except OSError as error:
+            raise UserError(
+                f"cannot write to {folder}: {error.strerror or error}; set RETINA_NB_CACHE to another folder"
+            ) from None
+    check(files, folder)
+
+
+def check(files: Sequence[RemoteFile], folder: Path) -> None:
+    """Check files of a folder by their published or else their recorded size and SHA-256.
+
+    A file whose size and time stamp are those of its record is not read again.
+
+    Raises:
+        UserError: naming the first file that is not what it should be, or cannot be read.
+    """
+    records = recorded(folder)
+    for file in files:
+        path, record = folder / file.name, records.get(file.name)
+        if record is not None:
+            file = replace(file, size=file.size or record.size, sha256=file.sha256 or record.sha256)
+            if _unchanged(path, record) and (record.size, record.sha256) == (file.size, file.sha256):
+                continue
+        if problem := _problem(file, path):
+            raise UserError(f"{path} {problem}; replace it by {file.url}, or delete it to have it downloaded")
+        if record is not None:  # a copy, or touched: need not be read again the next time
+            with suppress(OSError):
+                _write_record(replace(record, mtime_ns=path.stat().st_mtime_ns), folder)
+
+
+def recorded(folder: Path) -> dict[str, Record]:
+    """What is recorded of the files that were downloaded into a folder, by name; lines that are damaged are skipped."""
+    records = {}
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{part}.lock"):
-            if target.exists():  # another process was faster
-                return
-            _fetch(file, part)
-            if problem := _problem(file, part):
-                part.unlink()
-                raise UserError(f"what {file.url} sent {problem}; try again, or put the right file at {target}")
-            os.replace(part, target)
-    except OSError as error:
+        lines = (folder / RECORDS).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return {}
+    for line in lines:
+        try:
+            record = Record(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        records[record.name] = record
+    return records
+
+
+def require_space(folder: Path, size: int, what: str) -> None:
+    """Check that the disk of a folder has room for `size` bytes.
+
+    Raises:
+        UserError: telling how much is needed and how much is free.
+    """
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    if size > free:
         raise UserError(
-            f"cannot write {target}: {error.strerror or error}; set RETINA_NB_CACHE to another folder"
-        ) from None
+            f"{what} needs {size / 1e9:.3g} GB, but the disk of {folder} has {free / 1e9:.3g} GB free; make room, or "
+            "set RETINA_NB_CACHE to a folder on another disk"
+        )
 
 
-def _look_in(folder: Path, file: RemoteFile, dataset: str, setting: str) -> Path | None:
-    folder = folder.expanduser()
-    if not folder.is_dir():
-        raise UserError(f"{dataset}: there is no folder {folder}, which {setting} names")
-    places = (folder / file.name, folder / dataset / file.name)
-    return next((place for place in places if place.exists()), None)
+def _missing(files: Sequence[RemoteFile], folder: Path) -> list[RemoteFile]:
+    return [file for file in files if not (folder / file.name).exists()]
+
+
+def _unchanged(path: Path, record: Record) -> bool:
+    try:
+        status = path.stat()
+    except OSError:
+        return False
+    return (status.st_size, status.st_mtime_ns) == (record.size, record.mtime_ns)
 
 
 def _problem(file: RemoteFile, path: Path) -> str:
     """What is wrong with a file, empty if nothing is."""
     try:
-        if (size := path.stat().st_size) != file.size:
+        if file.size is not None and (size := path.stat().st_size) != file.size:
             return f"has {size:,} bytes instead of {file.size:,}"
-        with open(path, "rb") as handle:
-            digest = hashlib.file_digest(handle, "sha256").hexdigest()
+        if file.sha256 is None or (digest := _digest(path)) == file.sha256:
+            return ""
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    return "" if digest == file.sha256 else f"has the SHA-256 {digest[:12]}… instead of {file.sha256[:12]}…"
+    return f"has the SHA-256 {digest[:12]}… instead of {file.sha256[:12]}…"
 
 
-def _fetch(file: RemoteFile, part: Path) -> None:
-    problem = ""
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            time.sleep(PAUSE * 2 ** (attempt - 1))
+def _digest(path: Path) -> str:
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _part(file: RemoteFile, folder: Path) -> Path:
+    return folder / f"{file.name}.part"
+
+
+def _write_record(record: Record, folder: Path) -> None:
+    with open(folder / RECORDS, "a", encoding="utf-8") as records:
+        records.write(json.dumps(asdict(record)) + "\n")
+
+
+@dataclass(frozen=True)
+class _Transfer:
+    """What the downloads of one call share."""
+
+    bar: Any
+    session: requests.Session = field(default_factory=requests.Session)
+    stop: Event = field(default_factory=Event)
+
+
+def _download(files: Sequence[RemoteFile], folder: Path) -> None:
+    sizes = [file.size for file in files if file.size is not None]
+    arrived = sum(_size(_part(file, folder)) for file in files if file.size is not None)
+    require_space(folder, sum(sizes) - arrived, f"the download to {folder}")
+    title = files[0].name if len(files) == 1 else f"{len(files)} files"
+    total = sum(sizes) if len(sizes) == len(files) else None
+    with (
+        # `disable=None`: no bar where nobody looks.
+        tqdm(total=total, unit="B", unit_scale=True, desc=title, disable=None) as bar,
+        ThreadPoolExecutor(min(CONNECTIONS, len(files))) as pool,
+    ):
+        transfer = _Transfer(bar)
+        jobs = [pool.submit(_download_one, file, folder, transfer) for file in files]
         try:
-            _append(file, part)
+            for job in jobs:
+                job.result()
+        finally:  # after a failure or an interrupt the others break off
+            transfer.stop.set()
+            pool.shutdown(cancel_futures=True)
+            transfer.session.close()
+
+
+def _download_one(file: RemoteFile, folder: Path, transfer: _Transfer) -> None:
+    part, target = _part(file, folder), folder / file.name
+    part.parent.mkdir(parents=True, exist_ok=True)
+    published = _fetch(file, part, transfer)
+    if problem := _problem(published, part):
+        part.unlink()
+        raise UserError(f"what {file.url} sent {problem}; try again, or put the right file at {target}")
+    digest = published.sha256 or _digest(part)
+    os.replace(part, target)
+    status, now = target.stat(), datetime.now(UTC).isoformat(timespec="seconds")
+    _write_record(Record(file.name, file.url, status.st_size, digest, now, status.st_mtime_ns), folder)
+
+
+def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
+    """Get all of a file. Returns it with the size and SHA-256 that the server said, where they were not known."""
+    transfer.bar.update(_size(part))
+    problem, pause = "", PAUSE
+    for attempt in range(ATTEMPTS):
+        if attempt and transfer.stop.wait(pause):
+            raise CancelledError
+        pause *= 2 if attempt else 1
+        try:
+            with _ask(file, part, transfer) as answer:
+                _check_status(file, answer, part, transfer)
+                file = _as_stated(file, answer, have=_size(part))
+                _append(file, answer, part, transfer)
+            if file.size is None:  # nothing tells that something is missing
+                return file
+            problem = "the connection broke off"
         except requests.RequestException as error:
-            problem = _reason(error)
-        if part.exists() and part.stat().st_size >= file.size:
-            return
+            problem, pause = _reason(error), max(pause, _asked_pause(error))
+        if file.size is not None and _size(part) >= file.size:
+            return file
     raise UserError(
-        f"cannot download {file.url}: {problem or 'the connection broke off'}; try again later, or put the file into "
-        f"{part.parent} yourself"
+        f"cannot download {file.url}: {problem}; try again later, or put the file into {part.parent} yourself"
     )
 
 
-def _append(file: RemoteFile, part: Path) -> None:
-    """Ask once for what is still missing of the file, and write what comes."""
-    start = part.stat().st_size if part.exists() else 0
+def _ask(file: RemoteFile, part: Path, transfer: _Transfer) -> requests.Response:
+    """Ask once for what is still missing of a file."""
+    start = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
-    with requests.get(file.url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
-        if answer.status_code == 416:
-            part.unlink()
-        if answer.status_code in _WORTH_ANOTHER_TRY:
-            answer.raise_for_status()
-        if not answer.ok:
-            raise UserError(f"cannot download {file.url}: the server answered {answer.status_code} {answer.reason}")
-        resumed = answer.status_code == 206
-        size = (start if resumed else 0) + int(answer.headers.get("Content-Length", 0))
-        if "Content-Length" in answer.headers and size != file.size:
-            raise UserError(f"{file.url} is another file now, of {size:,} bytes instead of {file.size:,}")
-        with (
-            open(part, "ab" if resumed else "wb") as out,
-            # `disable=None`: no bar where nobody looks.
-            tqdm(total=file.size, initial=out.tell(), unit="B", unit_scale=True, desc=file.name, disable=None) as bar,
-        ):
-            for block in answer.iter_content(_BLOCK):
-                out.write(block)
-                bar.update(len(block))
-                if out.tell() > file.size:
-                    return
+    return transfer.session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT)
+
+
+def _check_status(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
+    if answer.status_code == 416:
+        transfer.bar.update(-_size(part))
+        part.unlink(missing_ok=True)
+    if answer.status_code in _WORTH_ANOTHER_TRY:
+        answer.raise_for_status()
+    if not answer.ok:
+        raise UserError(f"cannot download {file.url}: the server answered {answer.status_code} {answer.reason}")
+
+
+def _as_stated(file: RemoteFile, answer: requests.Response, have: int) -> RemoteFile:
+    """The file with what the server says of it: in its own headers, and in those of the Hugging Face hub."""
+    size = sha256 = None
+    for one in (*answer.history, answer):
+        linked = one.headers.get("X-Linked-ETag", "").strip('"').lower()
+        sha256 = linked if re.fullmatch("[0-9a-f]{64}", linked) else sha256
+        size = _number(one.headers.get("X-Linked-Size")) or size
+    sent = _number(answer.headers.get("Content-Length"))
+    if sent is not None and answer.status_code == 206:
+        sent += have
+    for said in (size, sent):
+        if said is not None and said != (file.size or said):
+            raise UserError(f"{file.url} is another file now, of {said:,} bytes instead of {file.size:,}")
+    if sha256 is not None and sha256 != (file.sha256 or sha256):
+        raise UserError(f"{file.url} is another file now, of SHA-256 {sha256[:12]}… instead of {file.sha256:.12}…")
+    if size is not None and sent is not None and size != sent:
+        raise UserError(f"{file.url} has {sent:,} bytes, but is said to have {size:,}; try again later")
+    return replace(file, size=file.size or size or sent, sha256=file.sha256 or sha256)
+
+
+def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
+    """Write what comes: after what has arrived before, if the server goes on from there."""
+    resumed = answer.status_code == 206
+    transfer.bar.update(0 if resumed else -_size(part))
+    with open(part, "ab" if resumed else "wb") as out:
+        require_space(part.parent, (file.size or 0) - out.tell(), f"the download of {file.name}")
+        for block in answer.iter_content(_BLOCK):
+            if transfer.stop.is_set():
+                raise CancelledError
+            out.write(block)
+            transfer.bar.update(len(block))
+            if out.tell() > (file.size or out.tell()):
+                return
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text and text.isdecimal() else None
+
+
+def _asked_pause(error: requests.RequestException) -> float:
+    """Seconds for which the server wants to be left alone, 0 if it does not say."""
+    headers = {} if error.response is None else error.response.headers
+    asked = _number(headers.get("Retry-After")) or _number(
+        "".join(re.findall(r"\bt=(\d+)", headers.get("RateLimit", "")))
+    )
+    return min(asked or 0, LONGEST_PAUSE)
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -1,64 +1,22 @@
 import errno
 import hashlib
-import threading
+from collections import namedtuple
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
+from serving import serving
 
 from retina_nb.errors import UserError
 from retina_nb.loaders import download
-from retina_nb.loaders.download import RemoteFile, find_or_download
+from retina_nb.loaders.download import RemoteFile, find_or_download, recorded
 
 CONTENT = np.random.default_rng(0).bytes(3_000_001)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
-
-
-class Server(ThreadingHTTPServer):
-    """Serves CONTENT, misbehaving as `script` says, request by request, and then as it should."""
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.content, self.script, self.starts = CONTENT, [], []
-
-    @property
-    def file(self):
-        return RemoteFile("cells.mat", f"http://127.0.0.1:{self.server_port}/cells.mat", len(CONTENT), SHA256)
-
-    def handle_error(self, *args):
-        pass  # clients that hang up are part of the tests
-
-
-class Handler(BaseHTTPRequestHandler):
-    def do_GET(self):
-        server = self.server
-        start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").removesuffix("-"))
-        server.starts.append(start)
-        fault = server.script.pop(0) if server.script else ""
-        if isinstance(fault, int):
-            self.send_error(fault)
-        elif start >= len(server.content):
-            self.send_error(416)
-        elif fault == "refuses to resume":
-            self._send(200, server.content, len(server.content))
-        else:
-            body = server.content[start:]
-            said = len(body) + 5 if fault == "lies about the size" else len(body)
-            sent = body[: len(body) // 2] if fault in ("breaks off", "breaks off, size unsaid") else body
-            self._send(206 if start else 200, sent, None if fault.endswith("unsaid") else said)
-
-    def _send(self, status, body, size):
-        self.send_response(status)
-        if size is not None:
-            self.send_header("Content-Length", str(size))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
+Usage = namedtuple("Usage", "total used free")
 
 
 @pytest.fixture
@@ -66,16 +24,14 @@ def server(monkeypatch, tmp_path):
     monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("RETINA_NB_DATA", raising=False)
     monkeypatch.setattr(download, "PAUSE", 0.001)
-    with Server() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving({"cells.mat": CONTENT}) as server:
+        server.file = RemoteFile("cells.mat", f"{server.url}/cells.mat", len(CONTENT), SHA256)
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def left_over(folder: Path) -> set[str]:
-    return {path.name for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+    """Names of the files in a folder, but for those that keep the records."""
+    return {path.name for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".downloads")}
 
 
 def test_the_cache_is_where_the_user_wants_it(monkeypatch, tmp_path):
@@ -168,7 +124,7 @@ def test_no_connection(server):
 
 @pytest.mark.parametrize("content", [CONTENT[:-1], CONTENT + b"!"])
 def test_a_server_with_a_file_of_another_size(server, tmp_path, content):
-    server.content = content
+    server.files["cells.mat"] = content
     with pytest.raises(UserError, match="another file now"):
         find_or_download(server.file, "salamander")
     assert left_over(tmp_path) == set()
@@ -182,14 +138,14 @@ def test_a_server_that_lies_about_the_size(server, tmp_path):
 
 
 def test_too_much_of_unsaid_size(server, tmp_path):
-    server.content, server.script = CONTENT + b"!", ["size unsaid"]
+    server.files["cells.mat"], server.script = CONTENT + b"!", ["size unsaid"]
     with pytest.raises(UserError, match="3,000,002 bytes instead of 3,000,001"):
         find_or_download(server.file, "salamander")
     assert left_over(tmp_path) == set()
 
 
 def test_a_corrupted_download_is_thrown_away(server, tmp_path):
-    server.content = b"?" + CONTENT[1:]
+    server.files["cells.mat"] = b"?" + CONTENT[1:]
     with pytest.raises(UserError, match="SHA-256"):
         find_or_download(server.file, "salamander")
     assert left_over(tmp_path) == set()
@@ -232,3 +188,98 @@ def test_a_full_disk(server, monkeypatch):
     monkeypatch.setattr(download.os, "replace", no_space)
     with pytest.raises(UserError, match="No space left on device"):
         find_or_download(server.file, "salamander")
+
+
+@pytest.fixture
+def unpublished(server):
+    """A file of which neither size nor checksum is published."""
+    return RemoteFile("cells.mat", server.file.url)
+
+
+def test_what_arrived_is_recorded(server, tmp_path, unpublished):
+    path = find_or_download(unpublished, "salamander")
+    (record,) = recorded(path.parent).values()
+    assert (record.name, record.url, record.size, record.sha256) == ("cells.mat", server.file.url, len(CONTENT), SHA256)
+    assert record.date.startswith("20")
+
+
+@pytest.mark.parametrize("content", [CONTENT[:100], b"?" + CONTENT[1:]], ids=["shorter", "same size"])
+def test_an_unpublished_file_is_held_to_its_record(server, unpublished, content):
+    path = find_or_download(unpublished, "salamander")
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=rf"{path} has .*; replace it by {server.url}/cells.mat, or delete it"):
+        find_or_download(unpublished, "salamander")
+    path.unlink()
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+
+
+def test_a_file_that_was_touched_is_read_again_once(unpublished, monkeypatch, server):
+    path = find_or_download(unpublished, "salamander")
+    path.touch()
+    read = []
+    monkeypatch.setattr(hashlib, "file_digest", lambda *_: read.append(1) or hashlib.sha256(path.read_bytes()))
+    for _ in range(2):
+        find_or_download(unpublished, "salamander")
+    assert read == [1]
+    assert server.starts == [0]
+
+
+def test_damaged_records_are_as_if_they_were_not(unpublished):
+    path = find_or_download(unpublished, "salamander")
+    (path.parent / download.RECORDS).write_bytes(b'{"name": \n\xff[]')
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("fault", ["breaks off", 503])
+def test_a_broken_download_of_unpublished_size_goes_on(server, unpublished, fault):
+    server.script = [fault, fault]
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+
+
+def test_a_size_that_the_server_cannot_keep(server, tmp_path, unpublished):
+    server.script = ["lies about the size"] * download.ATTEMPTS
+    with pytest.raises(UserError, match="broke off; try again later"):
+        find_or_download(unpublished, "salamander")
+    assert left_over(tmp_path) <= {"cells.mat.part"}
+
+
+def test_a_busy_server_is_left_alone_for_as_long_as_it_asks():
+    def answered(**headers):
+        answer = requests.Response()
+        answer.headers.update(headers)
+        return requests.HTTPError(response=answer)
+
+    assert download._asked_pause(answered(**{"Retry-After": "7"})) == 7
+    assert download._asked_pause(answered(RateLimit='"resolvers";r=0;t=100')) == 100
+    assert download._asked_pause(answered(**{"Retry-After": "999999"})) == download.LONGEST_PAUSE
+    assert download._asked_pause(answered(**{"Retry-After": "Wed, 21 Oct 2026 07:28:00 GMT"})) == 0
+
+
+def test_a_disk_without_room(server, tmp_path, unpublished, monkeypatch):
+    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 2_000_000))
+    for file in (server.file, unpublished):
+        with pytest.raises(UserError, match=r"needs 0.003 GB, but the disk of .* has 0.002 GB free; make room"):
+            find_or_download(file, "salamander")
+    assert server.starts == [0]  # without a published size the server has to be asked
+    assert left_over(tmp_path) <= {"cells.mat.part"}
+
+
+def test_many_files_come_at_once_and_those_that_are_there_stay(server, tmp_path):
+    server.files |= {f"frames/{number}.npy": bytes([number]) * 1000 for number in range(30)}
+    files = [RemoteFile(name, f"{server.url}/{name}") for name in server.files]
+    (tmp_path / "frames").mkdir()
+    (tmp_path / "frames" / "3.npy").write_bytes(b"mine")
+    download.download_files(files, tmp_path)
+    assert len(server.starts) == 30
+    assert (tmp_path / "frames" / "29.npy").read_bytes() == bytes([29]) * 1000
+    assert (tmp_path / "frames" / "3.npy").read_bytes() == b"mine"
+    assert len(recorded(tmp_path)) == 30
+
+
+def test_of_many_files_one_that_is_missing_is_named_and_the_rest_is_kept(server, tmp_path):
+    files = [RemoteFile(name, f"{server.url}/{name}") for name in ("cells.mat", "none.mat")]
+    with pytest.raises(UserError, match=r"none\.mat: the server answered 404"):
+        download.download_files(files, tmp_path)
+    server.files["none.mat"] = b"now"
+    download.download_files(files, tmp_path)
+    assert (tmp_path / "none.mat").read_bytes() == b"now"
