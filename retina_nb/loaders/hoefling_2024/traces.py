@@ -68,7 +68,7 @@ def read_responses(session: h5py.Group, shown: Shown, trace: str, kept: np.ndarr
     traces = _traces(session, shown.prefix, trace, n)[kept]
     times = _times(session, shown.prefix, n, traces.shape[1])[kept]
     triggers = h5.read(session, f"{shown.prefix}_trigger_times", axes="cell trigger", shape=(n, None))
-    starts = triggers[kept][0, :: shown.every].astype(np.float64)
+    starts = triggers[kept][0, :: shown.every]  # in the precision of the file, as openretina has it
     if (np.diff(starts) <= 0).any():
         raise UserError(
             f"{h5.place(session, f'{shown.prefix}_trigger_times')} does not run forward in time; get the file again"
