@@ -25,7 +25,15 @@ from retina_nb.loaders.download import RemoteFile, download_files, find_download
 from retina_nb.recording import Recording
 
 # The modules are imported when their dataset is asked for.
-_DATASETS = ("simulated", "liu_2017", "karamanlis_2024", "sridhar_2025")
+_DATASETS = (
+    "simulated",
+    "hoefling_2024",
+    "karamanlis_2024",
+    "maheswaranathan_2023",
+    "goldin_2022",
+    "sridhar_2025",
+    "liu_2017",
+)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.errors import UserError
+from retina_nb.loaders.joined import JoinedFrames
 from retina_nb.recording import Recording, sessions_that_share
 
 
@@ -138,6 +139,8 @@ class _Group:
 
 def _resident(frames: object, device: torch.device) -> Tensor | None:
     """The movie on the device, as it is stored; None if it is too large to be held and is read as needed."""
+    if isinstance(frames, JoinedFrames) and device.type != "cpu":
+        return torch.cat([torch.from_numpy(part).to(device) for part in frames.parts], dim=1)
     if isinstance(frames, np.memmap) or not isinstance(frames, np.ndarray):
         return None
     return torch.from_numpy(np.ascontiguousarray(frames)).to(device)
