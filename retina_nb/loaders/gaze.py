@@ -73,7 +73,7 @@ def on_screen(
 
     Args:
         numbers: which views.
-        images: grey levels of each image, (x, y) as MATLAB files have them, of any sizes.
+        images: grey levels of each image, (height, width), of any sizes.
         views: number of an image, and its pixel x and y (from 0) that lies to the right of and below the middle
             of the screen.
         screen: height and width of the screen in pixels.
@@ -86,9 +86,9 @@ def on_screen(
         part = views[numbers[start : start + _AT_ONCE]]
         full.fill_(background)
         for pixels, (image, x, y) in zip(full.numpy()[:, 0], part.tolist(), strict=False):
-            columns, from_x = _overlap(images[image].shape[0], screen[1], x)
-            rows, from_y = _overlap(images[image].shape[1], screen[0], y)
-            pixels[rows, columns] = images[image][from_x, from_y].T
+            rows, from_y = _overlap(images[image].shape[0], screen[0], y)
+            columns, from_x = _overlap(images[image].shape[1], screen[1], x)
+            pixels[rows, columns] = images[image][from_y, from_x]
         smaller = torch.nn.functional.interpolate(
             full[: len(part)], size, mode="bilinear", align_corners=False, antialias=True
         )

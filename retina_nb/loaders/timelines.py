@@ -48,7 +48,8 @@ def alternating(
     time = running_bins.size + frozen_bins.size
     responses = np.empty((time, running.shape[2]), dtype=np.float32)
     frames, split = np.empty(time, dtype=np.int64), np.full(time, "test", dtype="<U10")
-    responses[running_bins], responses[frozen_bins] = running, frozen
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and a recording refuses it
+        responses[running_bins], responses[frozen_bins] = running, frozen
     frames[running_bins], frames[frozen_bins] = running_frames, frozen_frames
     split[running_bins] = labels
     onsets = starts[:1] if joined and blocks == trials else starts

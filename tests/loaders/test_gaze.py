@@ -84,7 +84,7 @@ def test_an_image_lies_on_the_screen_where_the_gaze_says(x, y):
     image = np.random.default_rng(1).integers(0, 256, (11, 7)).astype(np.uint8)
     screen = (8, 12)
     view = np.array([[0, x, y]])
-    found = on_screen(np.array([0]), images=[image], views=view, screen=screen, size=screen, background=3.0)
+    found = on_screen(np.array([0]), images=[image.T], views=view, screen=screen, size=screen, background=3.0)
     np.testing.assert_allclose(found[0], drawn_by_hand(image, x, y, screen, 3.0), rtol=1e-6)
 
 
@@ -92,7 +92,7 @@ def test_a_screen_is_made_smaller_with_antialiasing():
     rng = np.random.default_rng(2)
     images = [rng.integers(0, 256, (30, 20)).astype(np.uint8), rng.integers(0, 256, (17, 25)).astype(np.uint8)]
     views = np.column_stack([rng.integers(0, 2, 40), rng.integers(0, 30, (40, 2))])  # more than are drawn at once
-    found = on_screen(np.arange(40), images=images, views=views, screen=(24, 28), size=(5, 7))
+    found = on_screen(np.arange(40), images=[image.T for image in images], views=views, screen=(24, 28), size=(5, 7))
     full = np.stack([drawn_by_hand(images[image], x, y, (24, 28), 0.0) for image, x, y in views])
     expected = torch.nn.functional.interpolate(
         torch.from_numpy(full)[None], (5, 7), mode="bilinear", align_corners=False, antialias=True

@@ -6,7 +6,8 @@ A session is a retina, or a piece of one, on a multielectrode array; there is a 
   authors' ``returnFixMovie.m`` draws them (github.com/dimokaramanlis/subunit_grid_model).
 - ``"frozencheckerflicker"``: binary white noise, made again from the seeds in the file.
 - ``"imagesequence"``: flashed photographs; each bin is a flash.
-- ``"gratingflicker"``: flickering gratings, of which the stimulus cannot be made again with certainty: refused.
+- ``"gratingflicker"``: flickering gratings. The file has their parameters and how exactly they were drawn is not
+  known: refused, unless a file has the layout of the natural movie.
 
 Only the layout of the first was checked against another reader (openretina 1.1.1); it is read under any stimulus's
 name, as openretina does. Those of noise and flashes are taken from the authors' MATLAB code and from programs that
@@ -100,8 +101,8 @@ def _recording(
     if stimulus == "imagesequence":
         return image_sequence.recording(session, size, clips.seed)
     raise UserError(
-        f"{session.path}: flickering gratings cannot be loaded, because the file does not have the frames and how to "
-        f"make them is not published; choose one of {', '.join(one for one in STIMULI if one != stimulus)}"
+        f"{session.path}: flickering gratings cannot be loaded, because the file has their parameters but no frames, "
+        f"and how exactly they were drawn is not known; choose one of {', '.join(STIMULI[:2] + STIMULI[3:])}"
     )
 
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import h5py
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Int64, Real
 
 from retina_nb.errors import UserError
 from retina_nb.loaders import h5
@@ -40,8 +40,7 @@ def recording(session: Session, size: tuple[int, int], clips: Clips, *, openreti
         running = h5.read(file, "runningbin", axes="block time neuron")
         blocks, length, n = running.shape
         frozen = h5.read(file, "frozenbin", axes="trial time neuron", shape=(None, None, n))
-        running_images = h5.read(file, "runningImages", axes="image x y")
-        frozen_images = h5.read(file, "frozenImages", axes="image x y")
+        running_images, frozen_images = (read_images(file, f"{part}Images") for part in ("running", "frozen"))
         gaze = _fixations(file, "runningfixations", "block time fixation", (blocks, length, 3), len(running_images))
         frozen_gaze = _fixations(file, "frozenfixations", "time fixation", (frozen.shape[1], 3), len(frozen_images))
 
@@ -70,6 +69,11 @@ def recording(session: Session, size: tuple[int, int], clips: Clips, *, openreti
         neurons=session.neurons_if(n),
         **vars(timeline),
     )
+
+
+def read_images(file: h5py.File, key: str) -> Real[np.ndarray, "image height width"]:
+    """Images as the screen shows them, their rows in one piece, from which they are drawn several times faster."""
+    return np.ascontiguousarray(h5.read(file, key, axes="image x y").swapaxes(1, 2))
 
 
 def _fixations(

@@ -7,6 +7,7 @@ import numpy as np
 from retina_nb.errors import UserError
 from retina_nb.loaders import h5
 from retina_nb.loaders.gaze import LazyFrames, on_screen
+from retina_nb.loaders.karamanlis_2024.fixation_movie import read_images
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
 from retina_nb.loaders.karamanlis_2024.statistics import cached_statistics
 from retina_nb.loaders.normalize import ZscoredFrames
@@ -20,7 +21,7 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
     with h5.open_h5(session.path) as file:
         counts = h5.read(file, "trialCounts", axes="flash neuron")
         order = h5.read(file, "presentOrder", axes="row column").ravel().astype(np.int64) - 1
-        images = h5.read(file, "imageEnsemble", axes="image x y")
+        images = read_images(file, "imageEnsemble")
         artificial = h5.read(file, "isartificial", axes="row column", kind="fiub").ravel() != 0
         flash, background = (
             float(h5.read(file, f"rawdata/stimPara/{key}", axes="row column", shape=(1, 1))[0, 0])
@@ -39,7 +40,7 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
         if flash <= 0:
             raise UserError(f"{h5.place(file, 'rawdata/stimPara/trialduration')} must be positive, not {flash:g}")
 
-    middle = np.array([images.shape[1] // 2, images.shape[2] // 2])
+    middle = np.array([images.shape[2] // 2, images.shape[1] // 2])  # x, y
     views = np.column_stack([np.arange(len(images)), np.tile(middle, (len(images), 1))])
     draw = partial(on_screen, images=list(images), views=views, screen=SCREEN, size=size, background=255 * background)
     shown = LazyFrames(draw, len(images), *size)

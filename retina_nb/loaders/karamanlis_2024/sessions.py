@@ -4,6 +4,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -158,17 +159,19 @@ def _local(place: Path, file: str) -> Path:
 
 
 def _experiment(path: Path) -> dict:
-    """What an experiment's file says of the screen and the cells; what it does not say is left out."""
+    """What an experiment's file says of the screen, and of the cells as far as it can be understood."""
     facts: dict = {}
     with h5.open_h5(path) as file:
-        if "projector" in file:
+        there = h5.keys(file)
+        if "projector" in there:
+            screen = h5.keys(h5.group(file, "projector"))
             for key, name, unit in (("refreshrate", "refresh", 1.0), ("pixelsize", "pixel_um", 1e6)):
-                if key in h5.group(file, "projector"):
+                if key in screen:
                     facts[name] = _positive(file, f"projector/{key}") * unit
-        if "units" in file:
-            units = h5.read(file, "units", axes="property neuron")
-            facts["unit"] = units[0].astype(np.int64)
-        if "cellclus_id" in file and "typelabels" in file:
+        # Not every session has its cells sorted into types, and how their absence is stored is not known.
+        with suppress(UserError):
+            facts["unit"] = h5.read(file, "units", axes="property neuron")[0]
+        with suppress(UserError):
             facts["type"] = _types(file)
     return facts
 
@@ -182,12 +185,12 @@ def _positive(file: h5py.File, key: str) -> float:
 
 def _types(file: h5py.File) -> np.ndarray:
     """The name of each cell's type; 0 is no type."""
-    numbers = h5.read(file, "cellclus_id", axes="row column").ravel().astype(np.int64)
+    published = h5.read(file, "cellclus_id", axes="row column").ravel()
     references = h5.dataset(file, "typelabels", axes="row column", kind="O")
     names = ["unclassified", *(_text(file, reference) for reference in h5.read_part(references, ()).ravel())]
-    if numbers.min() < 0 or numbers.max() >= len(names):
+    if published.min() < 0 or published.max() >= len(names):
         raise UserError(f"{h5.place(file, 'cellclus_id')} has numbers without a name in typelabels; get the file again")
-    return np.array(names)[numbers]
+    return np.array(names)[published.astype(np.int64)]
 
 
 def _text(file: h5py.File, reference: h5py.Reference) -> str:

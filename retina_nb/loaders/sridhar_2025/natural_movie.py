@@ -22,6 +22,8 @@ IMAGES = "stimuli_padded_4"
 FIXATIONS = {"02": "complete_fixations_seed2022_s4.txt"}
 BOTH_SEEDS = "complete_fixations_seed_2022and2023_s4_fixed.txt"
 
+_LEVELS = 1e4  # no grey level is as far from 0
+
 Crop = tuple[int, int, int, int]
 
 
@@ -133,8 +135,11 @@ def draw_views(
     for place, (image, x, y, upright) in zip(made, views[numbers].tolist(), strict=True):
         if image != before:
             before, pixels = image, load_array(files[image], axes=2)
-            if pixels.shape != shape:
-                raise UserError(f"{files[image]} must be of shape {shape}, it is {pixels.shape}; get it again")
+            if pixels.shape != shape or not (pixels.min() > -_LEVELS and pixels.max() < _LEVELS):
+                raise UserError(
+                    f"{files[image]} must have grey levels up to 255 in the shape {shape}, not levels from "
+                    f"{pixels.min():g} to {pixels.max():g} in {pixels.shape}; get it again"
+                )
         left, top = x + padding - view[1] // 2, y + padding - view[0] // 2
         seen = pixels[left : left + view[1], top : top + view[0]].T
         place[:] = (cropped(seen if upright else seen[::-1], crop, "a view") / 255).astype(np.float16)

@@ -125,7 +125,10 @@ def sta_peaks(
     for cell in retina.cells:
         path = folder / f"cell_data_{retina.name}_WN_stas_cell_{cell}.npy"
         sta = load_array(path, axes=3)
-        variance = cropped(sta[:, ::-1] if upside_down else sta, crop, path).var(axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            variance = cropped(sta[:, ::-1] if upside_down else sta, crop, path).var(axis=0)
+        if not np.isfinite(variance).all():
+            raise UserError(f"{path} has numbers of no sensible size; get it again")
         peaks.append(np.unravel_index(variance.argmax(), variance.shape))
     rows, columns = np.array(peaks, dtype=np.int64).T
     return {"sta_row": rows, "sta_column": columns}
@@ -146,8 +149,9 @@ def load_array(path: Path, *, axes: int, mapped: bool = False) -> np.ndarray:
         array = np.load(path, mmap_mode="r" if mapped else None)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}; get it again") from None
-    except (ValueError, EOFError, MemoryError, OverflowError, SyntaxError, TypeError, KeyError) as error:
-        raise UserError(f"cannot read {path}: it is damaged or not an array ({error}); get it again") from None
+    except Exception as error:  # bytes that are not an array can raise anything
+        reason = " ".join(str(error).split())
+        raise UserError(f"cannot read {path}: it is damaged or not an array ({reason}); get it again") from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != axes or 0 in array.shape:
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
         raise UserError(f"{path} must be numbers with {axes} axes, not {found}; get it again")
@@ -187,8 +191,9 @@ def _responses(content: dict, key: str, path: Path) -> np.ndarray:
 
 def _picked(responses: np.ndarray, cells: np.ndarray, trials: np.ndarray) -> Float32[np.ndarray, "trial time neuron"]:
     picked = np.empty((len(trials), responses.shape[1], len(cells)), dtype=np.float32)
-    for position, trial in enumerate(trials):
-        picked[position] = responses[cells, :, trial].T
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite, and a recording refuses it
+        for position, trial in enumerate(trials):
+            picked[position] = responses[cells, :, trial].T
     return picked
 
 
