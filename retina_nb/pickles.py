@@ -9,8 +9,9 @@ import math
 import pickle
 import re
 from collections.abc import Callable
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -29,7 +30,7 @@ def load_pickle(path: str | Path) -> Any:
     """
     try:
         with open(path, "rb") as file:
-            return _plain(_Unpickler(file, str(path)).load(), {})
+            return as_read(DataUnpickler(file, str(path)).load())
     except UserError:
         raise
     except OSError as error:
@@ -39,14 +40,19 @@ def load_pickle(path: str | Path) -> Any:
         raise UserError(f"cannot read {path}: damaged, incomplete or not a pickle ({reason}); get it again") from None
 
 
-class _Unpickler(pickle._Unpickler):
+class DataUnpickler(pickle._Unpickler):
     """Hands out stand-ins of its own for the few names that data need.
 
     They are methods of this object: a pickle that tries to change what it was given changes nothing that lives on.
-    The machine underneath is the one in Python: that in C takes gigabytes of memory if a damaged byte says so.
+    The machine underneath is the one in Python: that in C takes gigabytes of memory if a damaged byte says so. What it
+    gives has stand-ins for arrays, which `as_read` replaces.
+
+    Args:
+        file: where to read.
+        name: what to call it in messages.
     """
 
-    def __init__(self, file: IO[bytes], name: str) -> None:
+    def __init__(self, file: BufferedIOBase, name: str) -> None:
         super().__init__(file, encoding="latin1")  # in which Python 2 arrays can be read
         self._name = name
         self._known: dict[tuple[str, str], Callable[..., Any]] = {
@@ -155,11 +161,15 @@ def _bytes(data: Any) -> bytes | bytearray:
     return data
 
 
-def _plain(value: Any, done: dict[int, Any]) -> Any:
+def as_read(value: Any) -> Any:
     """What was read, with arrays in place of their descriptions, in containers however deep."""
+    return _plain(value, {})
+
+
+def _plain(value: Any, done: dict[int, Any]) -> Any:
     if id(value) in done:
         return done[id(value)]
-    if isinstance(value, dict):
+    if type(value) is dict:
         plain: Any = {}
         done[id(value)] = plain
         plain.update((_plain(key, done), _plain(item, done)) for key, item in value.items())

@@ -7,15 +7,17 @@ is refused.
 
 import pickle
 from collections import OrderedDict, defaultdict
+from functools import partial
+from io import BufferedIOBase
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from zipfile import BadZipFile
 
-import numpy as np
 import torch
 
 from retina_nb.errors import UserError
+from retina_nb.pickles import DataUnpickler, as_read
 
 # Libraries whose objects describe a model or its training. Their classes are never imported.
 _DESCRIPTIVE = ("openretina.", "omegaconf.", "lightning.", "pytorch_lightning.", "torch.nn.", "torch._C._nn.")
@@ -48,27 +50,17 @@ class Inert(dict):
         """As a set."""
 
 
-def _latin1(text: str, _: str) -> bytes:
-    """How the second pickle protocol spells bytes."""
-    return text.encode("latin1")
-
-
-_BUILTINS = (bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, slice, str, tuple)
+# Types that configurations name, or that hold data. Those that Python or torch lets no pickle change.
+_TYPES = (bool, complex, dict, float, frozenset, int, list, set, slice, str, tuple)
 _KNOWN: dict[tuple[str, str], Any] = {
-    **{(module, kind.__name__): kind for module in ("builtins", "__builtin__") for kind in _BUILTINS},
-    ("__builtin__", "long"): int,
-    ("__builtin__", "unicode"): str,
-    ("_codecs", "encode"): _latin1,
+    **{("builtins", kind.__name__): kind for kind in _TYPES},
+    ("builtins", "long"): int,
+    ("builtins", "unicode"): str,
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    **{
-        (f"numpy.{core}.multiarray", name): getattr(np._core.multiarray, name)
-        for core in ("core", "_core")
-        for name in ("_reconstruct", "scalar")
-    },
-    **{("torch", name): getattr(torch, name) for name in ("Size", "Tensor", "device", "dtype")},
+    **{("torch", name): getattr(torch, name) for name in ("Size", "device", "dtype")},
+}
+_FUNCTIONS = {
     **{
         ("torch._utils", name): getattr(torch._utils, name)
         for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_device_tensor_from_numpy")
@@ -81,15 +73,24 @@ class _Refused(Exception):
     pass
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(DataUnpickler):
+    def __init__(self, file: BufferedIOBase, **_: Any) -> None:
+        super().__init__(file, "the checkpoint")
+
     def find_class(self, module: str, name: str) -> Any:
+        module = "builtins" if module == "__builtin__" else module  # as the second pickle protocol calls it
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
+        if (module, name) in _FUNCTIONS:
+            return partial(_FUNCTIONS[module, name])  # of this file's own, in case it tries to change it
         if module == "torch" and isinstance(kind := getattr(torch, name, None), torch.dtype):
             return kind
         if f"{module}.".startswith(_DESCRIPTIVE) or (module, name) in {("typing", "Any"), ("pathlib", "PosixPath")}:
             return type(name, (Inert,), {"__module__": module})
-        raise _Refused(f"{module}.{name}")
+        try:
+            return super().find_class(module, name)
+        except UserError:
+            raise _Refused(f"{module}.{name}") from None
 
 
 # What torch.load asks of a pickle module. It adds the storages of tensors itself.
@@ -129,7 +130,8 @@ def read_pickled(path: Path) -> dict[str, Any]:
     ) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} is damaged or not a checkpoint ({reason}); download or copy it again") from None
-    if not isinstance(found, dict) or not {"state_dict", "hyper_parameters"} <= found.keys():
+    found = as_read(found)
+    if type(found) is not dict or not {"state_dict", "hyper_parameters"} <= found.keys():
         raise UserError(f"{path} is not a Lightning checkpoint with hyper_parameters and a state_dict")
     return found
 
