@@ -74,6 +74,16 @@ def _parser() -> argparse.ArgumentParser:
     datasets.set_defaults(command=lambda _: _print_table(rnb.datasets()))
     presets = commands.add_parser("presets", help="list the presets of models")
     presets.set_defaults(command=lambda _: _print_table(rnb.presets()))
+
+    zoo = commands.add_parser("zoo", help="list the published twins")
+    zoo.set_defaults(command=lambda _: _print_table(rnb.zoo()))
+    card = commands.add_parser("card", help="tell what a twin is", description=_card.__doc__)
+    card.set_defaults(command=_card)
+    card.add_argument("twin", metavar="TWIN", help="a .safetensors or .ckpt file, or a name that 'retina-nb zoo' lists")
+    convert = commands.add_parser("convert", help="turn a checkpoint into ours", description=_convert.__doc__)
+    convert.set_defaults(command=_convert)
+    convert.add_argument("theirs", metavar="CHECKPOINT", help="a .ckpt file of OpenRetina, or a published name")
+    convert.add_argument("ours", type=Path, metavar="FILE", help="the .safetensors file to write")
     return parser
 
 
@@ -107,6 +117,21 @@ def _fetch(options: argparse.Namespace) -> int:
     from retina_nb.loaders import fetch  # as everything that needs pandas, which takes a while to import
 
     print(f"{options.dataset} is in {fetch(options.dataset, data_dir=options.data_dir, **settings)}")
+    return 0
+
+
+def _card(options: argparse.Namespace) -> int:
+    """Print what a twin is, what it was trained on and how good it is."""
+    rnb.load_twin(options.twin).card()
+    return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    """Read a checkpoint of OpenRetina, without running anything in it, and write the same twin as a safetensors file,
+    which predicts the same."""
+    twin = rnb.load_twin(options.theirs)
+    print(f"{twin.save(options.ours)} holds the twin of {options.theirs}:")
+    twin.card()
     return 0
 
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
+from retina_nb.models.published import PUBLISHED, find_published, remember_score
 
 _KEY = "retina_nb"
 # Where the models live that are not twins; each says its `kind`, `config` and `about`, and has a `from_config`.
@@ -89,8 +90,12 @@ def load_twin(
         UserError: if the file is missing, damaged, hostile, not a model, or of other shapes than its parts; if there
             is no published twin of this name or it cannot be downloaded.
     """
+    if (core is None) != (readout is None):
+        raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
     path = _locate(path_or_name)
     stored = _read(path)
+    if path != Path(path_or_name):
+        remember_score(str(path_or_name), stored.about)
     stored.about |= about or {}
     parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
     model = _build(stored, path, parts)
@@ -100,8 +105,6 @@ def load_twin(
 
 
 def _locate(path_or_name: str | Path) -> Path:
-    from retina_nb.models.zoo import PUBLISHED, find_published
-
     path = Path(path_or_name)
     if path.is_file():
         return path

@@ -66,14 +66,15 @@ def test_a_missing_truncated_or_foreign_file_is_refused(twin, tmp_path):
     with pytest.raises(rnb.UserError, match="damaged"):
         rnb.load_twin(tmp_path / "text.safetensors")
     save_file({"x": torch.zeros(3)}, tmp_path / "other.safetensors")
-    with pytest.raises(rnb.UserError, match="not a twin"):
+    with pytest.raises(rnb.UserError, match="not a model"):
         rnb.load_twin(tmp_path / "other.safetensors")
 
 
 def test_weights_of_other_shapes_are_refused_by_name(twin, tmp_path):
     weights = load_file(twin.save(tmp_path / "twin.safetensors"))
     weights["readout.readouts.a.bias"] = torch.zeros(7)
-    card = {"config": twin.config, "stimulus_shape": twin.stimulus_shape, "about": twin.about}
+    card = {"kind": twin.kind, "config": twin.config, "stimulus_shape": twin.stimulus_shape, "about": twin.about}
+    card["versions"] = {}
     save_file(weights, tmp_path / "wrong.safetensors", metadata={"retina_nb": json.dumps(card)})
     with pytest.raises(rnb.UserError, match=r"readout.readouts.a.bias has shape \(7,\), the model needs \(3,\)"):
         rnb.load_twin(tmp_path / "wrong.safetensors")

@@ -1,16 +1,22 @@
 """Published twins: the table of what there is, and where each is downloaded from."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from retina_nb.files import replace_file
 from retina_nb.loaders.download import RemoteFile, cache_dir, download_files
 from retina_nb.loaders.hub import hub_file
 
 _GNODE = "https://gin.g-node.org/teulerlab/open-retina/raw/checkpoints/model_checkpoints/24-01-2025"
 _TUNED, _FIRST = "model_checkpoints/2026-03-09", "model_checkpoints/27-11-2025"
-_IN_FILE = "test correlation of every neuron, in the checkpoint: load_twin(name).card()"
+_UNSAID = "in the checkpoint, and here once it has been loaded by its name"
+_SCORES = "scores.json"  # in the cache: what loaded checkpoints say of themselves
 
 
 @dataclass(frozen=True)
@@ -93,13 +99,15 @@ PUBLISHED = {
 def zoo() -> pd.DataFrame:
     """Every published twin, a row each, and whether it is on this machine. Asks no network.
 
-    Scores are in the checkpoints: their authors publish no table of them.
+    Their authors publish no table of scores, but each checkpoint has its own: ``score`` is the median over its neurons
+    of what it says, known once the twin has been loaded by its name.
     """
+    scores = _scores()
     rows = [
         {
             **asdict(twin),
-            "score": None,
-            "score_source": _IN_FILE,
+            "score": scores.get(name, (None, ""))[0],
+            "score_source": scores.get(name, (None, _UNSAID))[1],
             "licence": "not stated",
             "cached": _cached(twin).exists(),
         }
@@ -119,6 +127,24 @@ def find_published(name: str) -> Path:
         return hub_file(place)
     download_files([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent)
     return _cached(PUBLISHED[name])
+
+
+def remember_score(name: str, about: Mapping[str, Any]) -> None:
+    """Keep for `zoo` what a published checkpoint says of its own score."""
+    said = about.get("scores")
+    if not said or name in _scores():
+        return
+    values = np.concatenate([np.ravel(one) for one in said["sessions"].values()])
+    scores = _scores() | {name: (round(float(np.nanmedian(values)), 3), f"{said['metric']}, in the checkpoint")}
+    with replace_file(cache_dir() / "twins" / _SCORES) as temporary:
+        temporary.write_text(json.dumps(scores), encoding="utf-8")
+
+
+def _scores() -> dict[str, tuple[float, str]]:
+    try:
+        return json.loads((cache_dir() / "twins" / _SCORES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _cached(twin: PublishedTwin) -> Path:
