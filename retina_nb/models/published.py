@@ -135,12 +135,13 @@ def remember_score(name: str, about: Mapping[str, Any]) -> None:
     if not said or name in _scores():
         return
     values = np.concatenate([np.ravel(one) for one in said["sessions"].values()])
-    scores = _scores() | {name: (round(float(np.nanmedian(values)), 3), f"{said['metric']}, in the checkpoint")}
+    score = round(float(np.nanmedian(values)), 3)
+    scores = _scores() | {name: [score, f"{said['metric']}, in the checkpoint"]}
     with replace_file(cache_dir() / "twins" / _SCORES) as temporary:
         temporary.write_text(json.dumps(scores), encoding="utf-8")
 
 
-def _scores() -> dict[str, tuple[float, str]]:
+def _scores() -> dict[str, list]:
     try:
         return json.loads((cache_dir() / "twins" / _SCORES).read_text(encoding="utf-8"))
     except (OSError, ValueError):
