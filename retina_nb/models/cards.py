@@ -50,7 +50,9 @@ def _count(module: nn.Module) -> int:
 
 def _future(model: Any) -> str:
     ahead = getattr(model, "lookahead", 0)
-    return f"; NOT CAUSAL: sees {ahead} bins of the future" if ahead else "; causal"
+    if ahead:
+        return f"; NOT CAUSAL: sees {ahead} bins of the future"
+    return "; causal" if model.config else ""  # of parts made by hand nothing is known
 
 
 def _of(value: Any, text: str) -> str:

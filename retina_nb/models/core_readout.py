@@ -58,8 +58,10 @@ class CoreReadout(nn.Module):
         """Bins of history needed before the first output, of core and readout; measured if the core does not say."""
         if not hasattr(self.core, "lag"):
             if self.stimulus_shape is None:
-                raise UserError("the core does not say its lag: set core.lag to the bins that it loses")
-            self.core.lag = _PROBE_BINS - feature_shape(self.core, self.stimulus_shape, _PROBE_BINS)[1]
+                raise UserError(
+                    "the core does not say its lag: set core.lag to the bins that it loses, or predict once"
+                )
+            self._measure_lag(self.stimulus_shape)
         return self.core.lag + self.readout.lag
 
     @property
@@ -167,6 +169,9 @@ class CoreReadout(nn.Module):
 
         print(card(self))
 
+    def _measure_lag(self, stimulus_shape: tuple[int, int, int]) -> None:
+        self.core.lag = _PROBE_BINS - feature_shape(self.core, stimulus_shape, _PROBE_BINS)[1]
+
     def _session_readouts(self) -> SessionReadouts:
         if not isinstance(self.readout, SessionReadouts):
             raise UserError("the twin has a single readout without a session: make it with SessionReadouts")
@@ -192,6 +197,8 @@ class CoreReadout(nn.Module):
         ]
         if wrong:
             raise UserError(f"the stimulus {shape} does not fit the twin: {' and '.join(wrong)}")
+        if not hasattr(self.core, "lag"):
+            self._measure_lag((shape[1], shape[3], shape[4]))
         if shape[2] <= self.lag:
             raise UserError(
                 f"the stimulus {shape} is too short: axis 2 (time) is {shape[2]}, "

@@ -39,7 +39,7 @@ def test_a_published_twin_is_downloaded_once_and_then_needs_no_network(server, m
     assert row["cached"]
     said = np.concatenate([*twin.about["scores"]["sessions"].values()])
     assert row["score"] == pytest.approx(np.median(said), abs=1e-3)
-    assert "correlation" in row["score_source"]
+    assert "Correlation" in row["score_source"]
 
 
 def test_a_download_that_breaks_off_is_taken_up(server):
