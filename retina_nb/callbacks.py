@@ -7,12 +7,24 @@ from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping
+from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from torch import Tensor
 
 from retina_nb.files import replace_file
 
 MONITOR = "validation_correlation"
+
+
+class MovingAverage(WeightAveraging):
+    """Validates and keeps a running average of the weights; what does not change stays as it is, to the bit."""
+
+    def __init__(self, decay: float) -> None:
+        def averaged(average: Tensor, current: Tensor, _: Tensor) -> Tensor:
+            # Not decay * average + (1 - decay) * current, which wears frozen weights away by rounding.
+            return average.lerp(current, 1 - decay) if average.is_floating_point() else current
+
+        super().__init__(avg_fn=averaged)
 
 
 class Stopping(EarlyStopping):

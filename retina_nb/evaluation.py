@@ -54,7 +54,8 @@ def evaluate(
 ) -> pd.DataFrame:
     """Scores of every neuron on the test stimulus, a row for each.
 
-    Bins without full history are left out. Columns: ``session``, ``neuron``, what the recording knows of its neurons,
+    Bins without full history are left out; the bins of a split that was not repeated are predicted from what the cells
+    saw before each of them. Columns: ``session``, ``neuron``, what the recording knows of its neurons,
     the scores of `retina_nb.metrics.score_card`, the confidence intervals ``correlation_low``, ``correlation_high``,
     ``cc_norm_low``, ``cc_norm_high`` by bootstrap over blocks of time, and the same scores of the baseline with the
     prefix ``linear_nonlinear_``.
@@ -62,7 +63,7 @@ def evaluate(
     Args:
         model: a twin, a baseline or a truth: anything that is called as ``model(stimulus, session)`` and has a ``lag``.
         recordings: the sessions to score.
-        stimulus: the name of the test stimulus.
+        stimulus: the name of the test stimulus, or ``"train"`` or ``"validation"``.
         baseline: a fitted baseline; by default one is fitted to the training bins, which takes seconds; None for none.
         level: of the confidence intervals.
         seed: of the bootstrap.
@@ -81,17 +82,13 @@ def evaluate(
 def _evaluate_session(
     model: Any, recording: Recording, stimulus: str, baseline: Any, level: float, seed: int
 ) -> pd.DataFrame:
-    shown = recording.stimulus(stimulus)
-    trials = recording.trials(stimulus) if stimulus in recording.repeats else recording.response(stimulus)[None]
-    prediction = predict(model, shown, recording.session)
+    models = {"": model} if baseline is None else {"": model, f"{BASELINE}_": baseline}
+    trials, predictions = _predictions(models, recording, stimulus)
+    prediction = predictions[""]
     if prediction.shape[1] != recording.n_neurons:
         raise UserError(
             f"session {recording.session} has {recording.n_neurons} neurons, the model predicts {prediction.shape[1]}"
         )
-    reference = None if baseline is None else predict(baseline, shown, recording.session)
-    # The same bins for both.
-    bins = len(prediction) if reference is None else min(len(prediction), len(reference))
-    trials, prediction = trials[:, -bins:], prediction[-bins:]
     scores = {
         "session": np.full(recording.n_neurons, recording.session),
         "neuron": np.arange(recording.n_neurons),
@@ -101,6 +98,40 @@ def _evaluate_session(
     for metric in ("correlation", "cc_norm"):
         low, high = bootstrap_interval(trials, prediction, metric, level=level, seed=seed)
         scores |= {f"{metric}_low": low, f"{metric}_high": high}
-    if reference is not None:
-        scores |= {f"{BASELINE}_{name}": values for name, values in score_card(trials, reference[-bins:]).items()}
+    if baseline is not None:
+        card = score_card(trials, predictions[f"{BASELINE}_"])
+        scores |= {f"{BASELINE}_{name}": values for name, values in card.items()}
     return pd.DataFrame(scores)
+
+
+def _predictions(
+    models: Mapping[str, Any], recording: Recording, stimulus: str
+) -> tuple[Float[np.ndarray, "trial time neuron"], dict[str, Float[np.ndarray, "time _"]]]:
+    """Trials and every model's prediction, in the bins for which all have their history.
+
+    A repeated stimulus is one stretch. The bins of a split come in many, and each has the history that the cells saw.
+    """
+    lag = max(model.lag for model in models.values())
+    if stimulus in recording.repeats:
+        shown, trials = recording.stimulus(stimulus), recording.trials(stimulus)
+        made = {name: predict(model, shown, recording.session) for name, model in models.items()}
+        return trials[:, lag:], {name: one[lag - models[name].lag :] for name, one in made.items()}
+    stretches = _stretches(recording, stimulus, lag)
+
+    def along(model: Any) -> np.ndarray:
+        histories = (recording.stimulus_at(np.arange(one[0] - model.lag, one[-1] + 1)) for one in stretches)
+        return np.concatenate([predict(model, shown, recording.session) for shown in histories])
+
+    return recording.responses[np.concatenate(stretches)][None], {name: along(one) for name, one in models.items()}
+
+
+def _stretches(recording: Recording, split: str, lag: int) -> list[np.ndarray]:
+    """The bins of a split that have `lag` bins of history in their presentation, in stretches without a join."""
+    bins, onsets = recording.bins(split), recording.onsets
+    presentation = np.searchsorted(onsets, bins, side="right") - 1
+    kept = bins - onsets[presentation] >= lag
+    if not kept.any():
+        raise UserError(f"session {recording.session} has no {split} bin with {lag} bins of history")
+    bins, presentation = bins[kept], presentation[kept]
+    joins = np.flatnonzero((np.diff(bins) > 1) | (np.diff(presentation) > 0)) + 1
+    return np.split(bins, joins)

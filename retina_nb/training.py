@@ -14,11 +14,11 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor, nn
 
-from retina_nb.callbacks import MONITOR, History, Stopping, WholeFiles, quiet
+from retina_nb.callbacks import MONITOR, History, MovingAverage, Stopping, WholeFiles, quiet
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 from retina_nb.loaders.batches import Batch, SharedBatches, Targets
@@ -30,7 +30,7 @@ from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
 # A frozen core's features are kept if they need at most so much memory.
-_FEATURE_BYTES = 4 * 2**30
+FEATURE_BYTES = 4 * 2**30
 _LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
 
@@ -129,7 +129,7 @@ def fit(
             precision=precision,  # type: ignore[arg-type]
             gradient_clip_val=clip_norm,
             callbacks=[
-                *([EMAWeightAveraging(decay=averaging)] if averaging else []),
+                *([MovingAverage(averaging)] if averaging else []),
                 Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
                 best,
@@ -144,7 +144,7 @@ def fit(
             log_every_n_steps=10**9,
         )
         device, lag, core = trainer.strategy.root_device, twin.lag, torch.compile(twin.core) if compile else twin.core
-        if twin.core_frozen and feature_bytes(twin, recordings) <= _FEATURE_BYTES:
+        if twin.core_frozen and feature_bytes(twin, recordings) <= FEATURE_BYTES:
             # What a core that does not change makes of the stimulus is made once, and is then the stimulus.
             recordings, lag, core = feature_movies(twin.to(device), recordings), twin.readout.lag, nn.Identity()
         train, validation = (
@@ -192,7 +192,7 @@ class _Training(L.LightningModule):
         seed: int,
     ) -> None:
         super().__init__()
-        self.twin = twin
+        self.twin = twin.train()  # Lightning would leave a twin that was trained or loaded in evaluation mode
         # In a list, so that the core is not registered twice.
         self._cores = [core]
         self._loss, self._neuron_weights = loss, neuron_weights

@@ -1,4 +1,8 @@
+import copy
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import TINY, small_recording
@@ -106,3 +110,41 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         rnb.evaluate(twin, recordings, stimulus="chirp", baseline=None)
     with pytest.raises(rnb.UserError, match="more than 6 bins"):
         rnb.predict(twin, np.zeros((2, 6, 7, 9), np.float32))
+
+
+@pytest.mark.parametrize("split", ["train", "validation", "test"])
+@pytest.mark.parametrize("lag", [0, 7])
+def test_a_perfect_predictor_scores_one_on_every_split(split, lag):
+    """However often a split is interrupted and whatever the lag: history is what was seen before, not a false join."""
+
+    class Perfect(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.lag = lag
+
+        def forward(self, stimulus, session=None):
+            recent = stimulus[:, 0, :, 2:5, 3].clamp(min=0).cumsum(dim=1)
+            return recent[:, lag:] - torch.nn.functional.pad(recent, (0, 0, 1, 0))[:, : recent.shape[1] - lag]
+
+    recording = small_recording(time=600)
+    history = recording.stimulus_at(np.concatenate([np.zeros(lag, int), np.arange(len(recording))]))
+    responses = Perfect()(torch.from_numpy(history)[None])[0].numpy()
+    label = np.repeat([["train", "validation", "train", "test"]], 17, axis=0).ravel().repeat(10)
+    recording = replace(
+        recording, responses=responses.clip(min=0), split=label, repeats={}, onsets=np.array([0, 300, 600])
+    )
+    scores = rnb.evaluate(Perfect(), {"a": recording}, stimulus=split, baseline=None)
+    np.testing.assert_allclose(scores["correlation"], 1, atol=1e-6)
+
+
+def test_the_scores_of_a_session_do_not_depend_on_the_others_and_the_model_is_left_as_it_is(simulated):
+    recordings, _ = simulated
+    twin = rnb.build_twin("simulated_retina", recordings, overrides=TINY)
+    about, weights = copy.deepcopy(twin.about), copy.deepcopy(twin.eval().state_dict())
+    together = rnb.evaluate(twin, recordings, baseline=None)
+    backwards = rnb.evaluate(twin, dict(reversed(recordings.items())), baseline=None)
+    for session in recordings:
+        one, other = (table[table["session"] == session].reset_index(drop=True) for table in (together, backwards))
+        pd.testing.assert_frame_equal(one, other)
+    assert twin.about == about
+    assert all(torch.equal(value, weights[name]) for name, value in twin.state_dict().items())

@@ -1,19 +1,22 @@
+import copy
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from helpers import TINY, small_recording
+from torch import nn
 
 import retina_nb as rnb
 from retina_nb.cores import Core
-from retina_nb.losses import poisson_loss
-from retina_nb.readouts import GaussianMaskReadout, SessionReadouts
+from retina_nb.losses import LOSSES
+from retina_nb.readouts import GaussianMaskReadout, Readout, SessionReadouts
 
 PRESET = "simulated_retina"
 FAST = {"batch_size": 8, "chunk_size": 40, "accelerator": "cpu"}
@@ -138,6 +141,9 @@ def test_bfloat16_is_passed_through():
         ({"resume": True}, "needs the folder"),
         ({"loggers": ["wandbb"]}, "unknown logger 'wandbb'"),
         ({"max_epochs": 0}, "at least one epoch"),
+        ({"loss": "correlations"}, "unknown loss 'correlations': did you mean 'correlation'"),
+        ({"neuron_weights": "types"}, "unknown weighting of neurons 'types': did you mean 'type'"),
+        ({"neuron_weights": "type"}, "session a does not say the types of its neurons"),
         ({"learning_rate": 1e30, "averaging": 0.0}, "diverged.*lower learning_rate"),
     ],
 )
@@ -185,11 +191,103 @@ def test_neurons_weighted_by_rate_count_alike_whatever_their_rates():
     assert fit.history["loss"][0] == pytest.approx((rates.mean() * (1 - np.log(rates))).mean(), rel=0.03)
 
 
-def test_poisson_loss_is_least_at_the_truth():
-    response = torch.poisson(torch.full((20_000,), 0.7), generator=torch.Generator().manual_seed(0))
-    rates = torch.linspace(0.1, 2, 39)
-    losses = torch.stack([poisson_loss(rate.expand_as(response), response).mean() for rate in rates])
-    assert rates[losses.argmin()] == pytest.approx(0.7, abs=0.06)
+@pytest.mark.parametrize("loss", [*LOSSES, "own"])
+def test_every_loss_falls_in_training(loss):
+    twin, recordings = make()
+    chosen = (lambda rate, response, weights: (rate - response).abs().mean(dim=(0, 1))) if loss == "own" else loss
+    fit = rnb.fit(twin, recordings, max_epochs=4, learning_rate=0.03, loss=chosen, **FAST)
+    assert fit.history["loss"].iloc[-1] < fit.history["loss"].iloc[0]
+    assert fit.history["validation_loss"].notna().all()
+
+
+def test_the_correlation_loss_fits_correlations():
+    twin, recordings = make()
+    fit = rnb.fit(twin, recordings, max_epochs=4, learning_rate=0.03, loss="correlation", **FAST)
+    np.testing.assert_allclose(1 - fit.history["validation_loss"], fit.history["validation_correlation"], atol=1e-4)
+
+
+def test_a_session_split_in_two_trains_to_the_same_weights():
+    """Losses and penalties are means over neurons, however these are grouped into sessions."""
+    whole = small_recording(time=500)
+    parts = {name: replace(whole, session=name, responses=whole.responses[:, n]) for name, n in SPLIT.items()}
+    twin = rnb.build_twin(PRESET, {"a": whole}, overrides=[*TINY, "readout.feature_penalty=0.1"])
+    split = copy.deepcopy(twin)
+    split.add_sessions(parts)
+    split.remove_sessions("a")
+    for session, neurons in SPLIT.items():
+        for name, value in split.session_readout(session).named_parameters():
+            value.data = of_neurons(twin.session_readout("a"), name, neurons).clone()
+    for one, recordings in ((twin, {"a": whole}), (split, parts)):
+        one.freeze_core()
+        rnb.fit(one, recordings, max_epochs=3, learning_rate=0.03, **FAST)
+    for session, neurons in SPLIT.items():
+        for name, value in split.session_readout(session).named_parameters():
+            expected = of_neurons(twin.session_readout("a"), name, neurons)
+            torch.testing.assert_close(value.data, expected, rtol=1e-3, atol=1e-4)
+
+
+SPLIT = {"b": [0], "c": [1, 2]}
+
+
+def of_neurons(readout, name, neurons):
+    value = getattr(readout, name).data
+    return value[:, neurons] if name == "features" else value[neurons]
+
+
+def test_what_was_drawn_before_does_not_matter():
+    """The seeds fix initial weights, the order of batches and dropout, whatever the state of any generator."""
+    weights = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        twin, recordings = make(dropout=0.2)
+        rnb.fit(twin, recordings, max_epochs=1, **FAST)
+        weights.append(twin.state_dict())
+    assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
+
+
+def test_the_learning_rate_falls_and_training_stops_without_any_setting():
+    """What is watched is always there: no training without a schedule crashes."""
+    twin, recordings = make()
+    twin.freeze_core()  # or its statistics would still move
+    fit = rnb.fit(twin, recordings, max_epochs=30, learning_rate=1e-6, **FAST)
+    assert len(fit.history) == 1 + 3 * 3
+    np.testing.assert_allclose(fit.history["learning_rate"].unique(), [1e-6, 1e-6 / 3, 1e-6 / 9])
+
+
+def test_a_core_that_depends_on_the_session_and_a_readout_with_a_lag_train():
+    class Louder(Core):
+        """The stimulus times what each session has learned."""
+
+        per_session, lag = True, 0
+
+        def __init__(self):
+            super().__init__()
+            self.gains = nn.ParameterDict({name: torch.ones(1) for name in "ab"})
+
+        def forward(self, x, session=None):
+            return x * self.gains[session]
+
+    class Before(Readout):
+        """The pixels of the frame before."""
+
+        lag = 1
+
+        def __init__(self, neurons):
+            super().__init__()
+            self.linear = nn.Linear(2 * 7 * 9, neurons)
+
+        def forward(self, features):
+            return nn.functional.softplus(self.linear(features[:, :, :-1].movedim(2, 1).flatten(2)))
+
+    recordings = {name: small_recording(name, neurons=n, time=1500) for name, n in (("a", 3), ("b", 2))}
+    readout = SessionReadouts({"a": Before(3), "b": Before(2)})
+    twin = rnb.build_twin(recordings=recordings, core=Louder(), readout=readout)
+    fit = rnb.fit(twin, recordings, max_epochs=8, learning_rate=0.02, **FAST)
+    assert twin.lag == 1
+    assert fit.history["validation_correlation"].max() > 0.3
+    gains = [twin.core.gains[name].item() for name in "ab"]
+    assert 1 != gains[0] != gains[1] != 1
 
 
 def test_a_core_of_ones_own_trains():
