@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 # Everything a notebook needs is one attribute of the package, and nothing is imported before it is used.
 _HOME = {
+    "Ensemble": "models",
     "Movie": "recording",
     "Recording": "recording",
     "UserError": "errors",
@@ -21,8 +22,9 @@ _HOME = {
     "predict": "evaluation",
     "presets": "models",
     "write_recordings": "loaders.stored",
+    "save_model": "models",
     "write_results": "results",
-    "zoo": "models",
+    "zoo": "models.published",
 }
 __all__ = ["__version__", *_HOME]
 

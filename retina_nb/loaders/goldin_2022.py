@@ -28,6 +28,7 @@ CARD = DatasetCard(
     pixel_um=28.0,
     stimulus="natural images of 108 x 108 pixels, flashed for 300 ms",
     citation="Goldin et al. 2022, Nature Communications 13:5556, doi:10.1038/s41467-022-33242-8",
+    cells=89,
 )
 
 SPECIES = ("mouse", "axolotl")

@@ -33,6 +33,7 @@ CARD = DatasetCard(
     pixel_um=50.0,
     stimulus="jittered natural images or white noise, 50 x 50 pixels",
     citation="Maheswaranathan et al. 2023, Neuron 111:2742, doi:10.1016/j.neuron.2023.06.007",
+    cells=50,
 )
 
 STIMULI = ("naturalscene", "whitenoise")

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
-from retina_nb.models.published import PUBLISHED, find_published, remember_score
 
 _KEY = "retina_nb"
 # Where the models live that are not twins; each says its `kind`, `config` and `about`, and has a `from_config`.
@@ -92,10 +91,8 @@ def load_twin(
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
-    path = _locate(path_or_name)
-    stored = _read(path)
-    if path != Path(path_or_name):
-        remember_score(str(path_or_name), stored.about)
+    path = Path(path_or_name)
+    stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
     stored.about |= about or {}
     parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
     model = _build(stored, path, parts)
@@ -104,15 +101,17 @@ def load_twin(
     return model.to(device).eval()
 
 
-def _locate(path_or_name: str | Path) -> Path:
-    path = Path(path_or_name)
-    if path.is_file():
-        return path
-    if str(path_or_name) in PUBLISHED:
-        return find_published(str(path_or_name))
+def _read_published(name: str) -> Stored:
+    from retina_nb.models.published import PUBLISHED, find_published, remember_score
+
+    if name in PUBLISHED:
+        stored = _read(find_published(name))
+        remember_score(name, stored.about)
+        return stored
+    path = Path(name)
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"no twin at {path}: check the path")
-    raise unknown("twin", str(path_or_name), PUBLISHED)
+    raise unknown("twin", name, PUBLISHED)
 
 
 def _read(path: Path) -> Stored:

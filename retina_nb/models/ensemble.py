@@ -51,7 +51,7 @@ class Ensemble(nn.Module):
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Ensemble":
         """An ensemble of the same architectures with random weights, to be filled from a checkpoint."""
-        from retina_nb.models.presets import assemble
+        from retina_nb.models.parts import assemble
 
         shape, about = config["stimulus_shape"], dict(config["about"])
         return cls([assemble(member, shape, about) for member in config["members"]])

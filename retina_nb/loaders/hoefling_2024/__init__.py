@@ -38,6 +38,8 @@ CARD = DatasetCard(
     pixel_um=50.0,
     stimulus="natural movie in green and UV, 18 x 16 pixels of 50 µm or 72 x 64 of 12.5 µm",
     citation="Höfling et al. 2024, eLife 13:e86860, doi:10.7554/eLife.86860",
+    cells=3144,
+    size_mb=889.0,
 )
 
 STIMULI = ("natural", "chirp", "moving_bar")

@@ -32,6 +32,7 @@ CARD = DatasetCard(
     pixel_um=75.0,
     stimulus="photographs moved along recorded gazes, 60 x 80 pixels; binary checkerboard; flashed photographs",
     citation="Karamanlis et al. 2024, Nature 637:422",
+    cells=1842,
 )
 
 STIMULI = ("fixationmovie", "frozencheckerflicker", "gratingflicker", "imagesequence")

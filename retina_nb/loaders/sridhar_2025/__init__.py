@@ -29,6 +29,7 @@ CARD = DatasetCard(
     pixel_um=30.0,
     stimulus="Tears of Steel seen by a moving gaze, or a binary checkerboard; 80 x 90 pixels",
     citation="Sridhar et al. 2025, bioRxiv 2024.03.05.583449",
+    cells=1156,
 )
 
 STIMULI = ("natural_movie", "whitenoise")
