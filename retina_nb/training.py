@@ -112,7 +112,7 @@ def fit(
             frozen, training diverges, or `folder` cannot be written.
     """
     started = time.perf_counter()
-    _check(twin, recordings, max_epochs, loggers)
+    _check(twin, recordings, max_epochs, loggers, loss)
     if resume and folder is None:
         raise UserError("fit(resume=True) needs the folder of the training to go on with")
     weights, loss = weigh_neurons(recordings, neuron_weights), loss_named(loss)
@@ -316,9 +316,22 @@ def _writable(folder: Path) -> Path:
     return folder
 
 
-def _check(twin: CoreReadout, recordings: Mapping[str, Recording], max_epochs: int, loggers: Sequence[str]) -> None:
+def _check(
+    twin: CoreReadout,
+    recordings: Mapping[str, Recording],
+    max_epochs: int,
+    loggers: Sequence[str],
+    loss: str | Loss,
+) -> None:
     known = twin.about.get("neurons", {})
+    if twin.core.time_stride > 1 or twin.lag < 0:
+        raise UserError("this twin does not have one output for each bin: it can predict, but not be trained")
     for session, recording in recordings.items():
+        if recording.signed and loss in ("poisson", "l1_poisson"):
+            raise UserError(
+                f"session {session} has responses below zero, for which there is no Poisson loss: use loss='mse' or "
+                "'correlation'"
+            )
         if isinstance(twin.readout, SessionReadouts) and session not in twin.sessions:
             raise unknown("session of the twin", session, twin.sessions)
         if session in known and known[session] != recording.n_neurons:

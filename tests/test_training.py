@@ -304,3 +304,17 @@ def test_a_core_of_ones_own_trains():
     twin = rnb.build_twin(recordings=recordings, core=Mine(), readout=readout)
     fit = rnb.fit(twin, recordings, max_epochs=2, **FAST)
     assert len(fit.history) == 2
+
+
+def test_responses_below_zero_have_no_poisson_loss():
+    recording = replace(small_recording(), signed=True)
+    twin = rnb.build_twin("hoefling_2024_low_res", {"a": recording}, overrides=TINY)
+    with pytest.raises(rnb.UserError, match="session a has responses below zero"):
+        rnb.fit(twin, {"a": recording}, max_epochs=1)
+
+
+def test_a_twin_without_an_output_for_each_bin_is_not_trained():
+    recording = small_recording()
+    twin = rnb.build_twin("hoefling_2024_low_res", {"a": recording}, overrides=[*TINY, "core.downsample=[2,1,1]"])
+    with pytest.raises(rnb.UserError, match="can predict, but not be trained"):
+        rnb.fit(twin, {"a": recording}, max_epochs=1)

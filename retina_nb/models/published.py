@@ -113,7 +113,8 @@ def zoo() -> pd.DataFrame:
         }
         for name, twin in PUBLISHED.items()
     ]
-    return pd.DataFrame(rows, index=pd.Index(PUBLISHED, name="twin")).drop(columns="place")
+    table = pd.DataFrame(rows, index=pd.Index(PUBLISHED, name="twin")).astype({"cells": "Int64"})
+    return table.drop(columns="place")
 
 
 def find_published(name: str) -> Path:

@@ -20,7 +20,9 @@ def test_every_preset_builds_and_predicts(preset):
     movie = Movie(np.random.default_rng(0).standard_normal((channel, 240, height, width)).astype(np.float32))
     recordings = {"a": small_recording(neurons=2, time=240, movie=movie, size=(height, width))}
     twin = rnb.build_twin(preset, recordings)
-    assert twin(torch.zeros(1, channel, row["lag"] + 2, height, width), "a").shape == (1, 2, 2)
+    # On the meta device, since the largest take minutes.
+    stimulus = torch.zeros(1, channel, row["lag"] + 2, height, width, device="meta")
+    assert twin.to("meta")(stimulus, "a").shape == (1, 2, 2)
     assert twin.config["training"].keys() <= inspect.signature(rnb.fit).parameters.keys()
     assert row["core_parameters"] == sum(weights.numel() for weights in twin.core.parameters())
 
