@@ -53,7 +53,7 @@ def correlation_loss(
 
 def over_bins(values: Float[Tensor, "*row neuron"], weights: Float[Tensor, "*row"]) -> Float[Tensor, " neuron"]:
     """Mean over the bins that count; 0 if none does."""
-    return torch.einsum("tn,t->n", values.flatten(0, -2), weights.flatten()) / weights.sum().clamp(min=1e-12)
+    return (values * weights[..., None]).flatten(0, -2).sum(dim=0) / weights.sum().clamp(min=1e-12)
 
 
 def bin_by_bin(loss: Callable[[Tensor, Tensor], Tensor]) -> Loss:

@@ -232,7 +232,7 @@ class _Training(L.LightningModule):
         loss = mean_loss(
             self._loss,
             (
-                Part(rate, target.responses, target.weights, self._neuron_weights[session])
+                Part(rate.float(), target.responses, target.weights, self._neuron_weights[session])
                 for session, target, rate in self._read(batch)
             ),
         )
@@ -338,8 +338,9 @@ def _check(
             raise UserError(
                 f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}"
             )
-    if not any(parameter.requires_grad for parameter in twin.parameters()):
-        raise UserError("all of the twin is frozen: unfreeze its core or its readouts to train it")
+    parts = [twin.core, *(twin.session_readout(session) for session in recordings)]
+    if not any(parameter.requires_grad for part in parts for parameter in part.parameters()):
+        raise UserError("core and readouts of these sessions are frozen: unfreeze some of them to train")
     if max_epochs < 1:
         raise UserError(f"fit needs at least one epoch, not max_epochs={max_epochs}")
     for name in loggers:

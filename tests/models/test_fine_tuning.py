@@ -103,8 +103,12 @@ def test_features_made_once_train_as_those_made_in_every_epoch(monkeypatch):
         torch.testing.assert_close(value, other.state_dict()[name], rtol=1e-3, atol=1e-4, msg=name)
 
 
-def test_a_twin_that_is_frozen_altogether_is_refused_in_a_sentence():
+def test_a_training_in_which_all_is_frozen_is_refused_in_a_sentence():
     twin, recordings = twin_and_sessions()
-    twin.requires_grad_(False)
-    with pytest.raises(rnb.UserError, match="all of the twin is frozen"):
-        rnb.fit(twin, recordings, **FAST)
+    twin.freeze_core()
+    twin.session_readout("b").requires_grad_(False)
+    with pytest.raises(rnb.UserError, match="readouts of these sessions are frozen"):
+        rnb.fit(twin, {"b": recordings["b"]}, **FAST)
+    before = twin.session_readout("b").features.detach().clone()
+    rnb.fit(twin, recordings, max_epochs=1, **FAST)
+    assert torch.equal(twin.session_readout("b").features, before)
