@@ -1,5 +1,6 @@
 """The baseline against planted linear-nonlinear cells, and on real cells."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError, metrics
 from retina_nb.loaders.packed import PackedFrames
-from retina_nb.models.linear_nonlinear import LinearNonlinear, LinearNonlinearBaseline, fit_linear_nonlinear
+from retina_nb.models.linear_nonlinear import LinearNonlinear, fit_linear_nonlinear
+from retina_nb.models.single_cell import SessionModels
 
 RATE, HEIGHT, WIDTH, LAG = 30.0, 5, 7, 21
 DELAYS = (3, 5, 8)
@@ -197,7 +199,7 @@ def test_the_same_recordings_give_the_same_fit_which_survives_its_state_dict(fit
     state = baseline.state_dict()
     for name, value in fit_linear_nonlinear({"a": recording}).state_dict().items():
         torch.testing.assert_close(value, state[name], rtol=0, atol=0)
-    copy = LinearNonlinearBaseline({"a": LinearNonlinear(*(torch.zeros_like(w) for w in baseline["a"].parameters()))})
+    copy = SessionModels.from_config(json.loads(json.dumps(baseline.config)))
     copy.load_state_dict(state)
     test = recording.bins("test")
     np.testing.assert_array_equal(predicted(copy, recording, test), predicted(baseline, recording, test))
