@@ -238,17 +238,29 @@ def _cells(linear: LinearNonlinear, recording: Recording) -> list[list[_Start]]:
     for spatial, temporal, located in zip(
         linear.spatial[:, 0].detach(), linear.temporal[:, 0].detach(), locate_receptive_fields(recording), strict=True
     ):
-        power = F.avg_pool2d(spatial.square().sum(dim=0)[None], 3, stride=1, padding=1)[0]
-        peak = torch.stack(torch.unravel_index(power.argmax(), power.shape))
         place = torch.from_numpy(located)
+        middle = _middle(spatial.square().sum(dim=0))
         cells.append(
             [
-                _Start(peak.float(), spatial[:, *peak], temporal, 0.01, 1.0),
+                _Start(middle, _colour(spatial), temporal, 0.01, 1.0),
                 _Start(place, white, course, 1.0, 1.0),
                 _Start(place, white, course, 1.0, -1.0),
             ]
         )
     return cells
+
+
+def _middle(power: Float[Tensor, "height width"]) -> Float[Tensor, " 2"]:
+    """Centroid (y, x) of the strong part of a map, rounded to a pixel."""
+    smooth = F.avg_pool2d(power[None], 3, stride=1, padding=1)[0]
+    strong = smooth * (smooth > smooth.max() / 3)
+    grid = torch.stack(torch.meshgrid(*map(torch.arange, power.shape), indexing="ij"))
+    return ((grid * strong).sum(dim=(1, 2)) / (strong.sum() + 1e-12)).round()
+
+
+def _colour(spatial: Float[Tensor, "channel height width"]) -> Float[Tensor, " channel"]:
+    """The channels' weights where a filter is strongest."""
+    return spatial.flatten(1)[:, spatial.square().sum(dim=0).argmax()]
 
 
 def _bump(age: Tensor, peak: float) -> Tensor:
@@ -345,13 +357,14 @@ def _drive(weights: dict[str, Tensor], neuron: _Neuron) -> Float[Tensor, " row_o
 
 
 def _parts(weights: dict[str, Tensor], neuron: _Neuron) -> tuple[Tensor, ...]:
-    """In the order of `SubunitModel`'s arguments. The temporal filter has unit norm."""
+    """In the order of `SubunitModel`'s arguments. The temporal filter has unit norm and a positive peak."""
     temporal = weights["temporal"] @ neuron.basis
+    polarity = temporal[temporal.abs().argmax()].sign()
     size = temporal.norm() + 1e-12
     return (
         neuron.start.center,
-        weights["shape"] / neuron.scale,
-        temporal / size,
+        weights["shape"] / neuron.scale * polarity,
+        temporal / size * polarity,
         weights["root_pooling"].square() * size,
         weights["root_other"].square(),
         torch.tensor(neuron.start.sign),
