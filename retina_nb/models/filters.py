@@ -217,7 +217,7 @@ def _penalty(weights: Weights, start: Weights, space: StimulusSpace, envelope: T
     rough = _sum(maps.diff(dim=-1).square()) + _sum(maps.diff(dim=-2).square())
     extent = _sum(envelope[:, None, None] * maps.square())
     moved = (weights.log_gain - start.log_gain).square() + (weights.log_base - start.log_base).square()
-    others = _sum(weights.temporal.square()) + 0.1 * (moved + _sum(weights.spikes.square()))
+    others = _sum(weights.temporal.square()) + 0.1 * moved + 0.03 * _sum(weights.spikes.square())
     return (space.reach / 4) ** 2 * rough + extent + others
 
 

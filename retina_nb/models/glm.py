@@ -78,7 +78,7 @@ class GLM(nn.Module):
         stimulus: Float[Tensor, "batch channel time height width"],
         session: str | None = None,
         *,
-        spikes: Float[Tensor, "batch time neuron"] | None = None,
+        spikes: Float[Tensor, "batch spike_time neuron"] | None = None,
     ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates (spikes per bin); ``time_out = time - lag``. There is one session, whatever its name.
 
