@@ -5,6 +5,7 @@ from scipy.stats import pearsonr
 
 import retina_nb as rnb
 from retina_nb.loaders.simulated import load, load_truth
+from retina_nb.loaders.simulated.cells import CELL_TYPES
 from retina_nb.metrics import explainable_variance_ratio
 
 SMALL = {"sessions": 2, "orders": 1, "cells_per_session": 12, "clips": 6, "test_clips": 2, "repeats": 3}
@@ -114,6 +115,21 @@ def test_receptive_field_peaks_at_the_planted_centre_with_the_planted_polarity()
     signs = torch.gather(field, 1, field.abs().argmax(dim=1, keepdim=True))[:, 0].sign()
     one_sided = cells["polarity"].to_numpy() != 0
     np.testing.assert_array_equal(signs[one_sided], cells["polarity"][one_sided])
+
+
+def test_the_subunits_of_a_cell_add_up_to_its_receptive_field():
+    truth = load_truth(**SMALL)
+    for session in truth.sessions:
+        cells, subunits = truth.neurons(session), truth.subunits(session)
+        rectified = [CELL_TYPES[kind].subunit_um is not None for kind in cells["type"]]
+        np.testing.assert_array_equal(np.unique(subunits["neuron"]), np.flatnonzero(rectified))
+        np.testing.assert_allclose(subunits.groupby("neuron")["weight"].sum(), 1)
+        fields = truth.receptive_field(session).abs().amax(dim=2).sum(dim=1).numpy()
+        y, x = np.indices(fields.shape[1:])[..., None]
+        for neuron, units in subunits.groupby("neuron"):
+            at_y, at_x, spread, weight = units[["y", "x", "spread", "weight"]].to_numpy().T
+            bump = np.exp(-((y - at_y) ** 2 + (x - at_x) ** 2) / (2 * spread**2)) @ weight
+            assert np.corrcoef(bump.ravel(), fields[neuron].ravel())[0, 1] > 0.9
 
 
 def test_direction_selective_cells_prefer_the_planted_direction():

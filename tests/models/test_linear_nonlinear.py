@@ -1,5 +1,6 @@
 """The baseline against planted linear-nonlinear cells, and on real cells."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError, metrics
 from retina_nb.loaders.packed import PackedFrames
-from retina_nb.models.linear_nonlinear import LinearNonlinear, LinearNonlinearBaseline, fit_linear_nonlinear
+from retina_nb.models.linear_nonlinear import LinearNonlinear, fit_linear_nonlinear
+from retina_nb.models.single_cell import SessionModels
 
 RATE, HEIGHT, WIDTH, LAG = 30.0, 5, 7, 21
 DELAYS = (3, 5, 8)
@@ -117,6 +119,65 @@ def test_real_cells_reach_what_is_known_of_them(shared_data):
     assert (np.array(r) > [0.65, 0.66, 0.62, 0.63]).all()
 
 
+# ---- filters of any rank, and an exponential
+
+
+@pytest.fixture(scope="module")
+def inseparable():
+    """One cell whose surround answers later than its centre, with an exponential: a filter of rank two."""
+    random = np.random.default_rng(5)
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    before = np.arange(LAG, -1, -1)
+    planted = np.zeros((1, LAG + 1, HEIGHT, WIDTH), np.float32)
+    for weight, delay, width in ((1, 3, 0.8), (-0.35, 7, 2)):
+        course = np.exp(-((before - delay) ** 2) / 4)
+        planted[0] += weight * np.einsum("k,hw->khw", course, np.exp(-((y - 2) ** 2 + (x - 3) ** 2) / (2 * width**2)))
+    planted /= np.linalg.norm(planted)
+    movie = Movie(random.standard_normal((1, 9000, HEIGHT, WIDTH)).astype(np.float32))
+    drive = torch.nn.functional.conv3d(torch.from_numpy(movie.frames)[None], torch.from_numpy(planted)[None])
+    responses = random.poisson(np.exp(drive.flatten().numpy() - 1))
+    responses = np.concatenate([np.zeros(LAG), responses])[:, None]
+    split = np.repeat(["train", "validation"], [8000, 1000])
+    return planted, Recording("a", movie, responses, RATE, split=split, pixel_um=50.0)
+
+
+def cosine_to(planted, recording, **options):
+    filters = fit_linear_nonlinear({"a": recording}, **options)["a"].filters.detach().numpy()[0]
+    return (filters * planted).sum() / np.linalg.norm(filters)
+
+
+@pytest.mark.parametrize("nonlinearity", ["exp", "softplus"])
+def test_a_filter_that_is_no_product_takes_more_than_one(inseparable, nonlinearity):
+    one, two = (cosine_to(*inseparable, rank=rank, nonlinearity=nonlinearity) for rank in (1, 2))
+    full = cosine_to(*inseparable, rank=None, nonlinearity=nonlinearity)
+    assert one < 0.93
+    assert two > 0.96
+    assert full > 0.93
+
+
+def test_the_exponential_gives_rates_with_scale(inseparable):
+    _, recording = inseparable
+    model = fit_linear_nonlinear({"a": recording}, rank=2, nonlinearity="exp")["a"]
+    rates = predicted(model, recording, np.arange(len(recording)))[:, 0]
+    assert model.gain.item() == 1
+    np.testing.assert_allclose(rates.mean(), recording.responses.mean(), rtol=0.02)
+    tenths = np.array_split(np.argsort(rates), 10)
+    counts = recording.responses[LAG:, 0]
+    np.testing.assert_allclose([rates[b].mean() for b in tenths], [counts[b].mean() for b in tenths], rtol=0.2)
+
+
+@pytest.mark.parametrize("options", [{"rank": 2}, {"rank": None, "nonlinearity": "exp"}])
+def test_a_model_is_made_anew_from_its_config_and_weights(inseparable, options):
+    _, recording = inseparable
+    fitted = fit_linear_nonlinear({"a": recording}, **options)
+    copy = LinearNonlinear.from_config(json.loads(json.dumps(fitted["a"].config)))
+    copy.load_state_dict(fitted["a"].state_dict())
+    bins = recording.bins("validation")
+    np.testing.assert_array_equal(predicted(copy, recording, bins), predicted(fitted, recording, bins))
+    assert fitted["a"].about["pixel_um"] == 50
+    assert fitted.about["neurons"] == {"a": 1}
+
+
 # ---- what counts
 
 
@@ -197,7 +258,7 @@ def test_the_same_recordings_give_the_same_fit_which_survives_its_state_dict(fit
     state = baseline.state_dict()
     for name, value in fit_linear_nonlinear({"a": recording}).state_dict().items():
         torch.testing.assert_close(value, state[name], rtol=0, atol=0)
-    copy = LinearNonlinearBaseline({"a": LinearNonlinear(*(torch.zeros_like(w) for w in baseline["a"].parameters()))})
+    copy = SessionModels.from_config(json.loads(json.dumps(baseline.config)))
     copy.load_state_dict(state)
     test = recording.bins("test")
     np.testing.assert_array_equal(predicted(copy, recording, test), predicted(baseline, recording, test))
@@ -240,6 +301,10 @@ def test_what_cannot_be_fitted_is_refused_with_a_sentence(fitted):
         fit_linear_nonlinear({"a": replace(recording, split=np.full(len(recording), "train"))})
     with pytest.raises(UserError, match="session a has no train bin with 21 bins"):
         fit_linear_nonlinear({"a": replace(recording, onsets=np.arange(0, len(recording), 20))})
+    with pytest.raises(UserError, match="rank must be 1 or more"):
+        fit_linear_nonlinear({"a": recording}, rank=0)
+    with pytest.raises(UserError, match="unknown nonlinearity 'relu': known are exp, softplus"):
+        fit_linear_nonlinear({"a": recording}, nonlinearity="relu")
     with pytest.raises(UserError, match="one rate"):
         fit_linear_nonlinear({"a": recording, "b": replace(recording, session="b", rate=60.0)})
     with pytest.raises(UserError, match="does not vary"):

@@ -153,6 +153,21 @@ class Truth(nn.Module):
         pooled.index_add_(0, self.cell[units], self.space[units] * self.pooling[units, None, None, None])
         return torch.einsum("nchw,nt->ncthw", pooled[cells], self.time[cells])
 
+    def subunits(self, session: str | None = None) -> pd.DataFrame:
+        """The rectified subunits of the cells that have some, a row for each.
+
+        Columns: ``neuron`` (number in the session), ``y``, ``x`` (pixels), ``spread``, the standard deviation of its
+        centre (pixels), and ``weight``; a neuron's weights add up to 1.
+        """
+        rows = []
+        for neuron, cell in enumerate(self.neurons(session).itertuples()):
+            kind = CELL_TYPES[str(cell.type)]
+            if kind.subunit_um is not None:
+                places, weights = _subunits(kind, self.pixel_um)
+                for (dy, dx), weight in zip(places, weights, strict=True):
+                    rows.append((neuron, cell.y + dy, cell.x + dx, kind.subunit_um / self.pixel_um, weight))
+        return pd.DataFrame(rows, columns=["neuron", "y", "x", "spread", "weight"])
+
     def calibrate(
         self,
         stimulus: Float[Tensor, "1 channel time height width"],
@@ -251,16 +266,7 @@ class Truth(nn.Module):
 def _units(kind: CellType, y: float, x: float, size: tuple[int, int], pixel_um: float) -> tuple[Tensor, Tensor, Tensor]:
     """Spatial filters of a cell's units and of their inhibition (unit, channel, height, width), and pooling weights."""
     center, spread = kind.center_um / pixel_um, (kind.subunit_um or kind.center_um) / pixel_um
-    places = [(0.0, 0.0)]
-    if kind.subunit_um is not None:
-        step = 2 * spread
-        grid = [
-            (step * row * 3**0.5 / 2, step * (column + row % 2 / 2))
-            for row in range(-9, 10)
-            for column in range(-9, 10)
-        ]
-        places = [place for place in grid if np.hypot(*place) <= 2 * center]
-    weights = torch.tensor([np.exp(-(dy**2 + dx**2) / (2 * center**2)) for dy, dx in places], dtype=torch.float32)
+    places, weights = _subunits(kind, pixel_um)
     # Inhibition comes from the side towards which the preferred motion goes, so that null motion meets it first.
     angle = np.deg2rad(kind.direction or 0.0)
     aside = (-2 * spread * np.sin(angle), 2 * spread * np.cos(angle))
@@ -277,7 +283,21 @@ def _units(kind: CellType, y: float, x: float, size: tuple[int, int], pixel_um: 
             made.append(kind.polarity * (colour * _gaussian(size, place, spread) - surround))
         return torch.stack(made).float()
 
-    return filters((0, 0)), filters(aside), weights / weights.sum()
+    return filters((0, 0)), filters(aside), torch.from_numpy(weights).float()
+
+
+def _subunits(kind: CellType, pixel_um: float) -> tuple[list[tuple[float, float]], np.ndarray]:
+    """Places (y, x) of a cell's subunits relative to the cell (pixels), and their pooling weights, of sum 1."""
+    center, spread = kind.center_um / pixel_um, (kind.subunit_um or 0) / pixel_um
+    if not spread:
+        return [(0.0, 0.0)], np.ones(1)
+    step = 2 * spread
+    grid = [
+        (step * row * 3**0.5 / 2, step * (column + row % 2 / 2)) for row in range(-9, 10) for column in range(-9, 10)
+    ]
+    places = [place for place in grid if np.hypot(*place) <= 2 * center]
+    weights = np.exp([-(dy**2 + dx**2) / (2 * center**2) for dy, dx in places])
+    return places, weights / weights.sum()
 
 
 def _gaussian(size: tuple[int, int], place: tuple[float, float], sigma: float) -> Tensor:
