@@ -10,10 +10,12 @@ import torch
 from retina_nb.cores import Core
 from retina_nb.errors import UserError
 from retina_nb.models.core_readout import CoreReadout
+from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.models.parts import assemble
 from retina_nb.models.presets import load_preset, preset_names
-from retina_nb.readouts import Readout, SessionReadouts
+from retina_nb.models.spatial_contrast import fit_spatial_contrast
+from retina_nb.readouts import Readout, SessionReadouts, SpatialContrastReadout
 from retina_nb.recording import Recording
 
 # In what a session must agree with the others of its twin, or the core would see something else.
@@ -66,12 +68,27 @@ def build_twin(
 def start_readouts(twin: CoreReadout, recordings: Mapping[str, Recording]) -> None:
     """Start the readouts of these sessions from what the training bins say: mean rates and places."""
     for session, recording in recordings.items():
+        if isinstance(readout := twin.session_readout(session), SpatialContrastReadout):
+            _start_spatial_contrast(readout, recording)
+            continue
         mean_rate = torch.from_numpy(recording.response("train").mean(axis=0))
         center = (np.array(recording.movie.frame_shape[1:], dtype=np.float32) - 1) / 2
         offset = torch.from_numpy(locate_receptive_fields(recording) - center) / twin.core.stride
-        readout = twin.session_readout(session)
         like = next(readout.parameters(), mean_rate)
         readout.initialize(mean_rate.to(like), offset.to(like))
+
+
+@torch.no_grad()
+def _start_spatial_contrast(readout: SpatialContrastReadout, recording: Recording) -> None:
+    """Filters by reverse correlation, which stay, and the numbers that go with them."""
+    sessions = {recording.session: recording}
+    linear = fit_linear_nonlinear(sessions, history=readout.lag / recording.rate)[recording.session]
+    averages = {recording.session: linear.filters.detach().numpy()}
+    found = fit_spatial_contrast(sessions, averages=averages)[recording.session]
+    readout.spatial_filters.copy_(found.spatial)
+    readout.temporal_filters.copy_(found.temporal)
+    for ours, theirs in (("gain", "gain"), ("slope", "slope"), ("bias", "offset"), ("contrast_weight", "weight")):
+        getattr(readout, ours).copy_(getattr(found, theirs))
 
 
 def new_readouts(twin: CoreReadout, recordings: Mapping[str, Recording], seed: int) -> dict[str, Readout]:

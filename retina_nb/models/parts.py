@@ -23,7 +23,7 @@ CORES: dict[str, Callable[..., Core]] = {"conv_gru": ConvGRUCore, "pass_through"
 
 def _spatial_contrast(shape: tuple[int, int, int, int], neurons: int, *, history: int, **options: Any) -> Readout:
     """Filters of zeros: they are found in recordings, or read from a file."""
-    space, time = torch.zeros(neurons, *shape[2:]), torch.zeros(neurons, history)
+    space, time = torch.zeros(neurons, *shape[2:]), torch.zeros(neurons, shape[0], history)
     return SpatialContrastReadout(shape, neurons, spatial_filters=space, temporal_filters=time, **options)
 
 

@@ -19,20 +19,21 @@ class SpatialContrastReadout(Readout):
     come from the cells' spike-triggered averages and are not learned; for cores that pass the stimulus through.
 
     Args:
-        feature_shape: (1, time, height, width) of the stimulus; time is not used.
+        feature_shape: (channel, time, height, width) of the stimulus; time is not used.
         neurons: number of neurons.
         spatial_filters: how much each pixel counts, at or above zero; the fewer are not zero the faster.
-        temporal_filters: the course of the filter in time, with the cell's polarity; the last bin is the present.
+        temporal_filters: the filter's course in time for each channel, with the cell's polarity; the last bin is the
+            present.
         contrast_weight, gain, slope, bias: where the learned numbers start. A negative contrast weight is a cell
             that spatial contrast suppresses.
         chunk_size: neurons that are computed at once; fewer need less memory.
 
     Raises:
-        UserError: if the stimulus has several channels or filters do not fit neurons and pixels.
+        UserError: if filters do not fit neurons, channels and pixels.
     """
 
     spatial_filters: Tensor  # (neuron, height, width)
-    temporal_filters: Tensor  # (neuron, time)
+    temporal_filters: Tensor  # (neuron, channel, time)
 
     def __init__(
         self,
@@ -40,7 +41,7 @@ class SpatialContrastReadout(Readout):
         neurons: int,
         *,
         spatial_filters: Float[Tensor, "neuron height width"],
-        temporal_filters: Float[Tensor, "neuron time"],
+        temporal_filters: Float[Tensor, "neuron channel time"],
         contrast_weight: float = 0.0,
         gain: float = 4.0,
         slope: float = 1.0,
@@ -49,18 +50,15 @@ class SpatialContrastReadout(Readout):
     ) -> None:
         super().__init__()
         channels, _, height, width = feature_shape
-        if channels != 1:
-            raise UserError(
-                f"spatial contrast is defined for one channel, the stimulus has {channels}; pick or mix one"
-            )
+        course = (neurons, channels, temporal_filters.shape[-1])
         for what, filters, shape in (
             ("spatial_filters (neuron, height, width)", spatial_filters, (neurons, height, width)),
-            ("temporal_filters (neuron, time)", temporal_filters, (neurons, temporal_filters.shape[-1])),
+            ("temporal_filters (neuron, channel, time)", temporal_filters, course),
         ):
             if filters.shape != shape:
                 raise UserError(f"{what} must have shape {shape}, not {tuple(filters.shape)}")
         self.feature_shape, self.chunk_size = feature_shape, chunk_size
-        self.lag = temporal_filters.shape[1] - 1
+        self.lag = temporal_filters.shape[-1] - 1
         self.register_buffer("spatial_filters", spatial_filters.clone())
         self.register_buffer("temporal_filters", temporal_filters.clone())
         starts = (contrast_weight, gain, slope, bias)
@@ -72,32 +70,8 @@ class SpatialContrastReadout(Readout):
         self, features: Float[Tensor, "*batch channel time height width"]
     ) -> Float[Tensor, "*batch time_out neuron"]:
         check_features(features, self.feature_shape, lag=self.lag)
-        mean, contrast = self.mean_and_contrast(features)
-        seen = mean + self.contrast_weight * contrast
-        return self.gain * F.softplus(self.slope * seen + self.bias)
-
-    def mean_and_contrast(
-        self, features: Float[Tensor, "batch 1 time height width"]
-    ) -> tuple[Float[Tensor, "batch time_out neuron"], Float[Tensor, "batch time_out neuron"]]:
-        """Local mean and local spatial contrast, in units of the filtered stimulus."""
-        pictures = features[:, 0].flatten(2)
-        shares, pixels = self._seen_pixels()
-        chunks = [
-            _local_moments(pictures, *chunk)
-            for chunk in zip(
-                *(one.split(self.chunk_size) for one in (shares, pixels, self.temporal_filters)), strict=True
-            )
-        ]
-        mean, contrast = (torch.cat(part, dim=-1) for part in zip(*chunks, strict=True))
-        return mean, contrast
-
-    def _seen_pixels(self) -> tuple[Float[Tensor, "neuron pixel"], Int[Tensor, "neuron pixel"]]:
-        """How much each pixel counts and where it is, without those that count for no neuron."""
-        filters = self.spatial_filters.flatten(1)
-        seen = filters.shape[1] if filters.is_meta else max(1, int((filters != 0).sum(dim=1).max()))
-        pixels = filters.abs().topk(seen, dim=1).indices
-        shares = filters.gather(1, pixels)
-        return shares / (filters.sum(dim=1, keepdim=True) + 1e-8), pixels
+        mean, contrast = mean_and_contrast(features, self.spatial_filters, self.temporal_filters, self.chunk_size)
+        return self.gain * F.softplus(self.slope * (mean + self.contrast_weight * contrast) + self.bias)
 
     @torch.no_grad()
     def constrain(self) -> None:
@@ -108,15 +82,48 @@ class SpatialContrastReadout(Readout):
         self.bias.copy_(inverse("softplus", mean_rate.clamp(min=1e-3) / self.gain))
 
 
-def _local_moments(
-    pictures: Float[Tensor, "batch time height_width"],
+def mean_and_contrast(
+    stimulus: Float[Tensor, "*batch channel time height width"],
+    spatial: Float[Tensor, "neuron height width"],
+    temporal: Float[Tensor, "neuron channel lag"],
+    chunk_size: int = 32,
+) -> tuple[Float[Tensor, "*batch time_out neuron"], Float[Tensor, "*batch time_out neuron"]]:
+    """Local mean and local spatial contrast of the stimulus filtered in time, in units of that.
+
+    Args:
+        stimulus: what is on the screen.
+        spatial: how much each pixel counts.
+        temporal: courses of the filters; the last bin is the present.
+        chunk_size: neurons that are computed at once.
+    """
+    pictures = stimulus.flatten(3)  # (batch, channel, time, pixel)
+    chunks = [
+        _moments(pictures, *chunk)
+        for chunk in zip(*(one.split(chunk_size) for one in (*_seen_pixels(spatial), temporal)), strict=True)
+    ]
+    mean, contrast = (torch.cat(part, dim=-1) for part in zip(*chunks, strict=True))
+    return mean, contrast
+
+
+def _seen_pixels(
+    spatial: Float[Tensor, "neuron height width"],
+) -> tuple[Float[Tensor, "neuron pixel"], Int[Tensor, "neuron pixel"]]:
+    """How much each pixel counts and where it is, without those that count for no neuron."""
+    filters = spatial.flatten(1)
+    seen = filters.shape[1] if filters.is_meta else max(1, int((filters != 0).sum(dim=1).max()))
+    pixels = filters.abs().topk(seen, dim=1).indices
+    return filters.gather(1, pixels) / (filters.sum(dim=1, keepdim=True) + 1e-8), pixels
+
+
+def _moments(
+    pictures: Float[Tensor, "batch channel time height_width"],
     shares: Float[Tensor, "neuron pixel"],
     pixels: Int[Tensor, "neuron pixel"],
-    courses: Float[Tensor, "neuron lag"],
+    courses: Float[Tensor, "neuron channel lag"],
 ) -> tuple[Float[Tensor, "batch time_out neuron"], Float[Tensor, "batch time_out neuron"]]:
     """Weighted mean and standard deviation over each neuron's pixels, filtered in time."""
-    seen = pictures[:, :, pixels].permute(0, 3, 2, 1)  # (batch, pixel, neuron, time)
-    seen = F.conv1d(seen.flatten(0, 1), courses[:, None], groups=len(courses)).unflatten(0, seen.shape[:2])
+    seen = pictures[..., pixels].permute(0, 4, 3, 1, 2)  # (batch, pixel, neuron, channel, time)
+    seen = F.conv1d(seen.flatten(2, 3).flatten(0, 1), courses, groups=len(courses)).unflatten(0, seen.shape[:2])
     mean = torch.einsum("bpnt,np->bnt", seen, shares)
     variance = torch.einsum("bpnt,np->bnt", (seen - mean[:, None]).square(), shares)
     # A contrast of zero would have no gradient.

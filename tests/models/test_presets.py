@@ -8,7 +8,9 @@ from helpers import TINY, small_recording
 import retina_nb as rnb
 from retina_nb import Movie
 from retina_nb.loaders.simulated import load, load_truth
+from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.locate import locate_receptive_fields
+from retina_nb.models.spatial_contrast import fit_spatial_contrast
 
 PRESET = "hoefling_2024_low_res"
 
@@ -85,3 +87,15 @@ def test_sessions_must_be_alike():
         rnb.build_twin(PRESET, recordings, overrides=TINY)
     with pytest.raises(rnb.UserError, match="needs recordings"):
         rnb.build_twin(PRESET, {})
+
+
+def test_a_spatial_contrast_twin_starts_as_the_fitted_model():
+    recordings = {"a": small_recording(time=600)}
+    twin = rnb.build_twin("spatial_contrast", recordings, overrides=["readout.history=8"]).eval()
+    linear = fit_linear_nonlinear(recordings, history=7 / 30)["a"].filters.detach().numpy()
+    fitted = fit_spatial_contrast(recordings, averages={"a": linear})
+    stimulus = torch.randn(2, 2, 20, 7, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(twin(stimulus, "a"), fitted(stimulus, "a"), rtol=1e-3, atol=1e-4)
+    fit = rnb.fit(twin, recordings, max_epochs=2, accelerator="cpu")
+    assert np.isfinite(fit.history["loss"]).all()

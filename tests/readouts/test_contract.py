@@ -76,7 +76,7 @@ def instantaneous_linear_nonlinear(neurons):
 def spatial_contrast(neurons):
     space = torch.zeros(neurons, 5, 7)
     space[:, 1:4, 2:5] = 1.0
-    time = torch.arange(4.0).expand(neurons, 4) / 4
+    time = torch.arange(4.0).expand(neurons, 1, 4) / 4
     return SpatialContrastReadout(
         GREY, neurons, spatial_filters=space, temporal_filters=time, contrast_weight=0.1, bias=-1.0
     )

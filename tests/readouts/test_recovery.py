@@ -104,7 +104,7 @@ def test_weights_of_spatial_contrast_are_found_with_their_sign():
     torch.manual_seed(0)
     shape = (1, 60, 9, 13)
     space = GaussianMaskReadout(shape, 3, initial_width=0.3).masks().detach()
-    filters = {"spatial_filters": space, "temporal_filters": torch.tensor([-0.4, 0.3, 1.0]).expand(3, 3)}
+    filters = {"spatial_filters": space, "temporal_filters": torch.tensor([-0.4, 0.3, 1.0]).expand(3, 1, 3)}
     truth = SpatialContrastReadout(shape, 3, **filters, gain=3.0, bias=0.0)
     planted = torch.tensor([-1.0, 0.0, 1.5])
     truth.contrast_weight.data.copy_(planted)

@@ -6,13 +6,13 @@ import torch
 from retina_nb import UserError
 from retina_nb.readouts import SpatialContrastReadout
 
-SHAPE = (1, 12, 5, 7)
+SHAPE = (2, 12, 5, 7)
 
 
 def made(neurons=3, **options):
     torch.manual_seed(0)
     space = torch.rand(neurons, 5, 7) * (torch.rand(neurons, 5, 7) > 0.6)
-    time = torch.randn(neurons, 4)
+    time = torch.randn(neurons, 2, 4)
     return SpatialContrastReadout(SHAPE, neurons, spatial_filters=space, temporal_filters=time, **options)
 
 
@@ -22,7 +22,7 @@ def test_rates_are_those_of_the_formula():
     rates = readout(stimulus).detach()
     for trial, time, neuron in [(0, 0, 0), (1, 5, 1), (1, 8, 2)]:
         space, course = readout.spatial_filters[neuron], readout.temporal_filters[neuron]
-        seen = (stimulus[trial, 0, time : time + 4] * course[:, None, None]).sum(dim=0)
+        seen = (stimulus[trial, :, time : time + 4] * course[..., None, None]).sum(dim=(0, 1))
         mean = ((space * seen).sum() / space.sum()).item()
         contrast = math.sqrt((space * (seen - mean).square()).sum().item() / space.sum().item())
         expected = 2.0 * math.log1p(math.exp(1.5 * (mean - 0.7 * contrast) + 0.3))
@@ -67,9 +67,9 @@ def test_filters_are_saved_and_not_learned():
 @pytest.mark.parametrize(
     ("shape", "space", "time", "message"),
     [
-        ((2, 12, 5, 7), (3, 5, 7), (3, 4), "one channel, the stimulus has 2"),
-        (SHAPE, (3, 7, 5), (3, 4), r"must have shape \(3, 5, 7\), not \(3, 7, 5\)"),
-        (SHAPE, (2, 5, 7), (2, 4), r"must have shape \(3, 5, 7\), not \(2, 5, 7\)"),
+        (SHAPE, (3, 5, 7), (3, 1, 4), r"must have shape \(3, 2, 4\), not \(3, 1, 4\)"),
+        (SHAPE, (3, 7, 5), (3, 2, 4), r"must have shape \(3, 5, 7\), not \(3, 7, 5\)"),
+        (SHAPE, (2, 5, 7), (2, 2, 4), r"must have shape \(3, 5, 7\), not \(2, 5, 7\)"),
     ],
 )
 def test_filters_that_do_not_fit_are_refused(shape, space, time, message):
