@@ -10,7 +10,7 @@ from retina_nb import UserError, load_recordings
 from retina_nb.loaders import on_disk
 from retina_nb.loaders.splits import validation_clips
 
-GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "datasets" / "hdf5"
+GOLDEN = Path(__file__).parents[1] / "golden" / "datasets" / "hdf5"
 RATE = 30.0
 
 
@@ -122,8 +122,6 @@ def test_stimuli_that_do_not_fit_into_memory_stay_in_their_files(folder, monkeyp
 
 @pytest.fixture
 def golden():
-    if not GOLDEN.is_dir():
-        pytest.skip(f"the golden files are not here: no folder {GOLDEN}")
     facts, spec = (json.loads((GOLDEN / f"{name}.json").read_text()) for name in ("expected", "spec"))
     return dict(np.load(GOLDEN / "expected.npz")), facts, spec["spec"]
 
