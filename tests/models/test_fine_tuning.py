@@ -24,26 +24,26 @@ def quarter_of(recording):
 
 
 def test_a_new_session_behind_a_frozen_core_needs_a_quarter_of_the_data_of_a_fresh_twin():
-    """Median CC_norm of 24 cells: 0.84 fine-tuned with a quarter, 0.80 fresh with all, 0.61 fresh with the quarter.
+    """Median CC_norm of 24 cells: 0.84 fine-tuned with a quarter, 0.83 fresh with all, 0.54 fresh with the quarter.
 
-    With seeds 1 and 2 of the retina: 0.89 against 0.89 and 0.54, and 0.91 against 0.92 and 0.77.
+    With seeds 1 and 2 of the retina: 0.87 against 0.87 and 0.61, and 0.91 against 0.93 and 0.69.
     """
     settings = {"sessions": 5, "orders": 1, "cells_per_session": 24, "clips": 36, "test_clips": 5, "size": (12, 11)}
-    small = ["hidden_channels=[8,8]", "temporal_kernel_sizes=[13,7]", "spatial_kernel_sizes=[7,3]"]
+    small = ["hidden_channels=[8,8]", "temporal_kernel_sizes=[11,5]", "spatial_kernel_sizes=[7,3]"]
     overrides = [f"core.{one}" for one in small]
     recordings = rnb.load_recordings("simulated", **settings)
     everything = {"simulated_5": recordings.pop("simulated_5")}
     quarter = {name: quarter_of(one) for name, one in everything.items()}
 
     twin = rnb.build_twin("simulated_retina", recordings, overrides=overrides)
-    rnb.fit(twin, recordings, max_epochs=30, **FAST)
+    rnb.fit(twin, recordings, max_epochs=18, learning_rate=0.02, **FAST)
     twin.add_sessions(quarter)
     twin.freeze_core()
     rnb.fit(twin, quarter, max_epochs=120, weight_decay=0.3, **FAST)
     scores = {"tuned": rnb.evaluate(twin, everything, baseline=None)["cc_norm"].median()}
     for name, data in (("fresh", everything), ("fresh quarter", quarter)):
         twin = rnb.build_twin("simulated_retina", data, overrides=overrides)
-        rnb.fit(twin, data, max_epochs=30, **FAST)
+        rnb.fit(twin, data, max_epochs=23, learning_rate=0.02, **FAST)
         scores[name] = rnb.evaluate(twin, everything, baseline=None)["cc_norm"].median()
     assert scores["tuned"] > scores["fresh"] - 0.02
     assert scores["tuned"] > scores["fresh quarter"] + 0.1
