@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 import pandas as pd
@@ -56,15 +57,11 @@ class Audit:
         counts = {severity: sum(one.severity == severity for one in self.findings) for severity in SEVERITIES}
         size = f"{len(self.sessions)} sessions, {len(self.neurons)} neurons"
         lines = [f"audit of {size}: " + ", ".join(f"{count} {severity}" for severity, count in counts.items())]
-        told: dict[tuple[str, str], int] = {}
-        for finding in self.findings:
-            key = (finding.severity, finding.check)
-            told[key] = told.get(key, 0) + 1
-            if told[key] <= _MOST_TOLD:
-                lines.append(f"  {finding.severity:<10}  {finding.check:<11}  {finding.message}")
-        for (severity, check), number in told.items():
-            if number > _MOST_TOLD:
-                lines.append(f"  {severity:<10}  {check:<11}  ... and {number - _MOST_TOLD} more, see to_dataframe()")
+        for (severity, check), group in groupby(self.findings, lambda one: (one.severity, one.check)):
+            messages = [finding.message for finding in group]
+            if len(messages) > _MOST_TOLD:
+                messages[_MOST_TOLD - 1 :] = [f"... and {len(messages) - _MOST_TOLD + 1} more, see to_dataframe()"]
+            lines += [f"  {severity:<10}  {check:<11}  {message}" for message in messages]
         return "\n".join(lines)
 
     __repr__ = summary

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,12 +14,6 @@ from retina_nb.recording import Recording
 KEPT = "kept_neurons"
 
 
-@overload
-def select_neurons(recordings: Recording, **criteria: Any) -> tuple[Recording, pd.DataFrame]: ...
-@overload
-def select_neurons(
-    recordings: Mapping[str, Recording], **criteria: Any
-) -> tuple[dict[str, Recording], pd.DataFrame]: ...
 def select_neurons(
     recordings: Recording | Mapping[str, Recording],
     *,
@@ -32,7 +26,7 @@ def select_neurons(
     responding: bool = True,
     level: float = 0.95,
     seed: int = 0,
-) -> tuple[Recording | dict[str, Recording], pd.DataFrame]:
+) -> tuple[Any, pd.DataFrame]:
     """Keep the neurons that are good enough, and tell which were dropped and why.
 
     A recording of which neurons were dropped has the numbers of the others, as they were before, in
@@ -89,7 +83,7 @@ def _check(sessions: Mapping[str, Recording], limits: Mapping[str, float], types
     for name, recording in sessions.items():
         if limits and most_repeated(recording) is None:
             raise UserError(
-                f"session {name} has no stimulus that was repeated, from which {next(iter(limits))} is told; give repeats="
+                f"session {name} has no repeated stimulus, from which {next(iter(limits))} is told; give repeats="
             )
         if types is not None and "type" not in recording.neurons:
             raise unknown(f"property of the neurons of session {name}", "type", recording.neurons)

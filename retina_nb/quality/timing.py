@@ -33,7 +33,7 @@ class Timing:
     Args:
         lags: of the stimulus before the response (s); negative after it.
         weights: at each lag, those of each neuron added up to 1, and the mean over neurons.
-        latency: where `weights` are largest (s), and its confidence interval over neurons; NaN if they do not stand out.
+        latency: where `weights` are largest (s), and its confidence interval over neurons; NaN if nothing stands out.
         latencies: the same of each neuron.
         shifts: how much later than expected the responses come in ``"validation"`` and ``"test"`` bins, and in those of
             the first and last third of the session, ``"early"`` and ``"late"``.
@@ -134,7 +134,7 @@ def _after_jumps(
     level: float,
     seed: int,
 ) -> tuple[float, float, float] | None:
-    """How well the bins are predicted whose strongest history lies before a jump of the movie, relative to those before.
+    """How well bins are predicted whose strongest history lies before a jump of the movie, over those before it.
 
     None if there are too few jumps, or most frames do not follow one another: those of some movies have no order.
     """
