@@ -123,6 +123,40 @@ def explainable_variance_ratio(trials: np.ndarray, weights: Weights = None) -> S
     return _ratio(total - noise, total)
 
 
+def quality_index(trials: np.ndarray, weights: Weights = None) -> Scores:
+    """Variance over time of the mean over trials, over the mean over trials of the variance over time.
+
+    1 if all trials are alike; about 1 / N if the responses are random, so that values from different numbers N of
+    trials do not compare (Baden et al. 2016, Nature 529:345). NaN for a silent neuron.
+    """
+    trials = _checked_trials(trials)
+    weights = _normed(weights, trials)
+    if len(trials) < 2:
+        return _undefined(trials, weights)
+    of_average = _variance(_centered(trials.mean(axis=0)), weights)
+    return _ratio(of_average, _variance(_centered(trials), weights).mean(axis=0))
+
+
+def signal_to_noise(trials: np.ndarray, weights: Weights = None) -> Scores:
+    """`signal_power` over `noise_power` of a single trial (Sahani & Linden 2003); like the former it can be negative.
+
+    NaN for a neuron whose responses are alike in all trials.
+    """
+    return _ratio(signal_power(trials, weights), _positive(noise_power(trials, weights)))
+
+
+def fano_factor(trials: np.ndarray, weights: Weights = None) -> Scores:
+    """Mean over bins of the variance over trials, over the mean response: 1 for counts of a Poisson process.
+
+    Other units than counts per bin give other numbers. NaN for a silent neuron.
+    """
+    trials = _checked_trials(trials)
+    weights = _normed(weights, trials)
+    if len(trials) < 2:
+        return _undefined(trials, weights)
+    return _ratio(weights @ trials.var(axis=0, ddof=1), weights @ trials.mean(axis=0))
+
+
 def feve(trials: np.ndarray, prediction: np.ndarray, weights: Weights = None) -> Scores:
     """Fraction of the explainable variance explained, neither clipped below 0 nor above 1.
 
@@ -209,6 +243,11 @@ _CEILINGS: dict[str, Callable[..., np.ndarray]] = {
     "reliability": reliability,
     "jackknife_oracle": jackknife_oracle,
 }
+_PROPERTIES: dict[str, Callable[..., np.ndarray]] = {
+    "quality_index": quality_index,
+    "signal_to_noise": signal_to_noise,
+    "fano_factor": fano_factor,
+}
 _PREDICTION_SCORES: dict[str, Callable[..., np.ndarray]] = {
     "correlation": correlation,
     "correlation_single_trial": correlation_single_trial,
@@ -237,7 +276,7 @@ def score_card(trials: np.ndarray, prediction: np.ndarray) -> dict[str, Float[np
 
 
 def bootstrap_scores(
-    trials: np.ndarray, prediction: np.ndarray, metric: str, *, block: int = 30, n: int = 500, seed: int = 0
+    trials: np.ndarray, prediction: np.ndarray | None, metric: str, *, block: int = 30, n: int = 500, seed: int = 0
 ) -> Float[np.ndarray, "sample neuron"]:
     """A score in `n` resamplings of the time bins, drawn as circular blocks (Politis & Romano 1992).
 
@@ -245,18 +284,17 @@ def bootstrap_scores(
 
     Args:
         trials: (trial, time, neuron).
-        prediction: (time, neuron).
-        metric: a name in `score_card`.
+        prediction: (time, neuron); None for what is known of the trials alone.
+        metric: a name in `score_card`, or ``"quality_index"``, ``"signal_to_noise"``, ``"fano_factor"``.
         block: bins in a block; should exceed the time over which the responses are correlated.
         n: number of resamplings.
         seed: of the resampling.
 
     Raises:
-        UserError: if there is no such metric, or the block does not fit in the recording.
+        UserError: if there is no such metric, it needs a prediction, or the block does not fit in the recording.
     """
-    trials, prediction = _checked(trials, prediction)
     score = _score_named(metric, trials, prediction)
-    bins = trials.shape[1]
+    bins = np.shape(trials)[1]
     if not 1 <= block <= bins // 2:
         raise UserError(f"block must be between 1 and half of the {bins} bins, not {block}")
     starts = np.random.default_rng(seed).integers(bins, size=(n, ceil(bins / block), 1))
@@ -269,7 +307,7 @@ def bootstrap_scores(
 
 def bootstrap_interval(
     trials: np.ndarray,
-    prediction: np.ndarray,
+    prediction: np.ndarray | None,
     metric: str,
     *,
     block: int = 30,
@@ -324,12 +362,15 @@ def compare_models(
     return Comparison(float(np.median(difference)), float(low), float(high), float(p_value), len(difference))
 
 
-def _score_named(metric: str, trials: np.ndarray, prediction: np.ndarray) -> Callable[..., np.ndarray]:
-    if metric in _PREDICTION_SCORES:
-        return partial(_PREDICTION_SCORES[metric], trials, prediction)
-    if metric in _CEILINGS:
-        return partial(_CEILINGS[metric], trials)
-    raise unknown("metric", metric, {**_PREDICTION_SCORES, **_CEILINGS})
+def _score_named(metric: str, trials: np.ndarray, prediction: np.ndarray | None) -> Callable[..., np.ndarray]:
+    of_trials = _CEILINGS | _PROPERTIES
+    if metric in of_trials:
+        return partial(of_trials[metric], _checked_trials(trials))
+    if metric not in _PREDICTION_SCORES:
+        raise unknown("metric", metric, {**_PREDICTION_SCORES, **of_trials})
+    if prediction is None:
+        raise UserError(f"{metric} is the score of a prediction, and none is given")
+    return partial(_PREDICTION_SCORES[metric], *_checked(trials, prediction))
 
 
 def _interval(samples: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:

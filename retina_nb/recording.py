@@ -63,6 +63,14 @@ class Movie:
     def __len__(self) -> int:
         return self.frames.shape[1]
 
+    def original(self, frames: Any) -> np.ndarray:
+        """Frames of this movie, or anything in its units, in the grey levels from before it was normalised.
+
+        Args:
+            frames: numbers of any shape, e.g. ``movie.frames[:, :10]`` or a stimulus made for a twin.
+        """
+        return np.asarray(frames, dtype=np.float32) * np.float32(self.std) + np.float32(self.mean)
+
 
 @dataclass(frozen=True, eq=False)
 class Recording:

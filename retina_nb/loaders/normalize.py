@@ -1,5 +1,7 @@
 """Movies in units of their own contrast: one mean and one standard deviation over all pixels."""
 
+import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,9 +9,34 @@ import torch
 from jaxtyping import Float32
 
 from retina_nb.errors import UserError
-from retina_nb.recording import Frames
+from retina_nb.recording import Frames, Movie
 
 Zscored = Float32[np.ndarray, "channel _ height width"]
+
+_BLOCK = 2**24  # pixels of a movie that are looked at together
+
+
+def normalize(movie: Movie, *, frames: np.ndarray | None = None) -> Movie:
+    """A movie in units of its own contrast: its mean is 0 and its standard deviation 1, over all pixels.
+
+    What it was normalised by is kept, and what it was normalised by before as well: `Movie.original` undoes both. A
+    movie in memory is copied, any other one is normalised where it is looked at.
+
+    Args:
+        movie: in any units.
+        frames: (n,) numbers of the frames that count, e.g. of those shown for training; by default all.
+
+    Raises:
+        UserError: if there is no such frame, a pixel is not finite, or all are the same.
+    """
+    numbers = np.arange(len(movie)) if frames is None else np.unique(frames)
+    if not len(numbers) or numbers.min() < 0 or numbers.max() >= len(movie):
+        raise UserError(f"frames must be numbers from 0 to {len(movie) - 1}, of those that the movie has, not {frames}")
+    mean, std = _moments(movie, numbers)
+    scaled: Frames = ZscoredFrames(movie.frames, mean, std)
+    if type(movie.frames) is np.ndarray:  # a mapped file is one, too, but of another type
+        scaled = scaled[:]
+    return replace(movie, frames=scaled, mean=movie.mean + movie.std * mean, std=movie.std * std)
 
 
 def mean_and_std(movie: np.ndarray, *, where: str = "the movie") -> tuple[float, float]:
@@ -71,6 +98,25 @@ class ZscoredFrames:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
+
+
+def _moments(movie: Movie, numbers: np.ndarray) -> tuple[float, float]:
+    """Mean and standard deviation (n - 1) over all pixels of some frames, which need not fit into memory together."""
+    step = max(1, _BLOCK // math.prod(movie.frame_shape))
+    count, mean, squares = 0, 0.0, 0.0  # as in Chan et al. 1979: the squares are of what differs from the mean
+    for start in range(0, len(numbers), step):
+        pixels = np.asarray(movie.frames[:, numbers[start : start + step]], dtype=np.float32)
+        difference = float(pixels.mean(dtype=np.float64)) - mean
+        squares += float(pixels.var(dtype=np.float64)) * pixels.size
+        squares += difference**2 * count * pixels.size / (count + pixels.size)
+        count += pixels.size
+        mean += difference * pixels.size / count
+    std = math.sqrt(squares / max(count - 1, 1))
+    if not math.isfinite(mean + std):
+        raise UserError("the movie has pixels that are not finite; mend it")
+    if std == 0:
+        raise UserError(f"the movie is {mean:g} in all pixels of all frames, so it cannot be normalised")
+    return mean, std
 
 
 def _scaled(pixels: Any, mean: float, std: float) -> np.ndarray:
