@@ -20,6 +20,7 @@ from retina_nb.losses import poisson_loss
 from retina_nb.models.fitting import Rows, minimized, needed_rows
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.single_cell import SessionModels, by_session, check_stimulus, fit_sessions
+from retina_nb.readouts.spatial_contrast import mean_and_contrast
 from retina_nb.recording import Recording
 
 _ITERATIONS = 100
@@ -94,30 +95,7 @@ class SpatialContrast(nn.Module):
     ) -> tuple[Float[Tensor, "batch time_out neuron"], Float[Tensor, "batch time_out neuron"]]:
         """Mean and contrast of what each neuron sees."""
         check_stimulus(stimulus, (self.temporal.shape[1], *self.spatial.shape[1:]), self.lag)
-        pixels = stimulus.flatten(3)
-        made = []
-        # Neuron by neuron: each has few pixels, and a temporal filter of its own for them.
-        for spatial, temporal in zip(self.spatial.flatten(1), self.temporal, strict=True):
-            inside = spatial.nonzero()[:, 0]
-            traces = pixels[..., inside].movedim(3, 1).flatten(0, 1)  # (batch * pixel, channel, time)
-            seen = F.conv1d(traces, temporal[None])[:, 0].unflatten(0, (len(pixels), -1)).mT
-            made.append(mean_and_contrast(seen, spatial[inside]))
-        mean, contrast = (torch.stack(signal, dim=-1) for signal in zip(*made, strict=True))
-        return mean, contrast
-
-
-def mean_and_contrast(
-    seen: Float[Tensor, "*shape pixel"], weights: Float[Tensor, " pixel"]
-) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-    """Weighted mean and standard deviation over pixels; 0 where no pixel counts.
-
-    Args:
-        seen: the stimulus, filtered in time.
-        weights: how much each pixel counts, at least 0.
-    """
-    weights = weights / weights.sum().clamp(min=1e-12)
-    mean = seen @ weights
-    return mean, ((seen - mean[..., None]).square() @ weights).clamp(min=1e-12).sqrt()
+        return mean_and_contrast(stimulus, self.spatial, self.temporal)
 
 
 def fit_spatial_contrast(

@@ -13,7 +13,6 @@ from retina_nb.analyses import spike_triggered_averages
 from retina_nb.models.spatial_contrast import (
     SpatialContrast,
     fit_spatial_contrast,
-    mean_and_contrast,
     space_and_time,
 )
 
@@ -99,21 +98,6 @@ def test_rectified_subunits_give_a_weight_above_zero_and_linear_cells_none():
 # ---- the formula
 
 
-def test_mean_and_contrast_are_the_weighted_mean_and_standard_deviation():
-    seen, weights = torch.randn(4, 6, 5), torch.tensor([0.0, 1.0, 2.0, 0.5, 0.0])
-    mean, contrast = mean_and_contrast(seen, weights)
-    values = seen.repeat_interleave(torch.tensor([0, 2, 4, 1, 0]), dim=2)
-    torch.testing.assert_close(mean, values.mean(dim=2))
-    torch.testing.assert_close(contrast, values.std(dim=2, correction=0))
-
-
-def test_no_contrast_has_gradients_too():
-    seen = torch.ones(3, 5, requires_grad=True)
-    _, contrast = mean_and_contrast(seen, torch.ones(5))
-    contrast.sum().backward()
-    assert torch.isfinite(seen.grad).all()
-
-
 def test_outputs_depend_on_the_present_and_the_lag_before_it(fitted):
     model = fitted[1]["a"]
     stimulus = torch.randn(2, 2, 40, HEIGHT, WIDTH)
@@ -169,7 +153,7 @@ def test_a_model_is_made_anew_from_its_config_and_weights(fitted):
     copy.load_state_dict(models.state_dict())
     stimulus = torch.from_numpy(recording.stimulus("test"))[None]
     with torch.no_grad():
-        torch.testing.assert_close(copy(stimulus, "a"), models(stimulus, "a"), rtol=0, atol=0)
+        torch.testing.assert_close(copy(stimulus, "a"), models(stimulus, "a"))
 
 
 def test_what_does_not_fit_is_refused_with_a_sentence(fitted):
