@@ -183,6 +183,18 @@ class Recording:
         kind = f": {self.neurons['type'][neuron]}" if "type" in self.neurons else ""
         return f"{self.session}, neuron {neuron}{kind}"
 
+    @property
+    def conditions(self) -> dict[str, Any]:
+        """What a model has to know of how it was recorded: rate, pixel size, unit, normalisation and channels."""
+        return {
+            "rate_hz": self.rate,
+            "pixel_um": None if np.isnan(self.pixel_um) else self.pixel_um,
+            "unit": self.unit,
+            "stimulus_mean": self.movie.mean,
+            "stimulus_std": self.movie.std,
+            "channels": list(self.movie.channels),
+        }
+
     def summary(self) -> str:
         """A few lines: size, rate, length of each split, repeats, mean rate."""
         channel, height, width = self.movie.frame_shape

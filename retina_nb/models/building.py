@@ -123,23 +123,12 @@ def _describe(recordings: Mapping[str, Recording]) -> tuple[tuple[int, int, int]
                     "a twin needs the same for all, so load them alike or build one twin for each"
                 )
     neurons = {session: recording.n_neurons for session, recording in recordings.items()}
-    return first.movie.frame_shape, {"neurons": neurons, **_about(first)}
-
-
-def _about(recording: Recording) -> dict[str, Any]:
-    return {
-        "rate_hz": recording.rate,
-        "pixel_um": None if np.isnan(recording.pixel_um) else recording.pixel_um,
-        "unit": recording.unit,
-        "stimulus_mean": recording.movie.mean,
-        "stimulus_std": recording.movie.std,
-        "channels": list(recording.movie.channels),
-    }
+    return first.movie.frame_shape, {"neurons": neurons, **first.conditions}
 
 
 def _check_alike(twin: CoreReadout, session: str, recording: Recording) -> None:
     """Raise a `UserError` if a recording is not like those the twin was made for; what is not known is not compared."""
-    found = _about(recording) | {"stimulus_shape": recording.movie.frame_shape}
+    found = recording.conditions | {"stimulus_shape": recording.movie.frame_shape}
     expected = twin.about | {"stimulus_shape": twin.stimulus_shape}
     differences = [
         f"{words} {found[name]} instead of {expected[name]}"

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +17,6 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 
 _KEY = "retina_nb"
-# Where the models live that are not twins; each says its `kind`, `config` and `about`, and has a `from_config`.
-_HOMES = {
-    "ensemble": ("ensemble", "Ensemble"),
-    "glm": ("glm", "GLM"),
-    "linear_nonlinear": ("linear_nonlinear", "LinearNonlinear"),
-    "spatial_contrast": ("spatial_contrast", "SpatialContrast"),
-    "sparse_autoencoder": ("sparse_autoencoder", "SparseAutoencoder"),
-    "subunits": ("subunits", "SubunitModel"),
-}
 
 
 @dataclass
@@ -161,12 +151,21 @@ def _build(stored: Stored, path: Path, parts: Mapping[str, Any] | None) -> Any:
         if stored.stimulus_shape is None:
             raise UserError(f"{path}: the twin does not say the shape of its stimuli; save it again")
         return assemble(stored.config, stored.stimulus_shape, stored.about)
-    if stored.kind not in _HOMES:
-        raise unknown(f"kind of model in {path}", stored.kind, [CoreReadout.kind, *_HOMES])
-    module, name = _HOMES[stored.kind]
-    model = getattr(import_module(f"retina_nb.models.{module}"), name).from_config(stored.config)
+    kinds = _other_kinds()
+    if stored.kind not in kinds:
+        raise unknown(f"kind of model in {path}", stored.kind, [CoreReadout.kind, *kinds])
+    model = kinds[stored.kind].from_config(stored.config)
     model.about = stored.about
     return model
+
+
+def _other_kinds() -> dict[str, Any]:
+    """The classes of models that are not twins, by kind. Each says its `config` and has a `from_config`."""
+    from retina_nb.models.ensemble import Ensemble
+    from retina_nb.models.single_cell import SessionModels, single_cell_kinds
+    from retina_nb.models.sparse_autoencoder import SparseAutoencoder
+
+    return {model.kind: model for model in (Ensemble, SessionModels, SparseAutoencoder)} | single_cell_kinds()
 
 
 def _check_shapes(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -184,6 +184,10 @@ def minimized(loss: Callable[..., Tensor], start: Mapping[str, Tensor], iteratio
     def total() -> Tensor:
         optimizer.zero_grad()
         value = loss(**found).sum()
+        if not torch.isfinite(value):  # an exponential overflows where a step is too long; the search comes back
+            for weight in found.values():
+                weight.grad = torch.zeros_like(weight)
+            return torch.tensor(1e30)
         value.backward()
         return value
 

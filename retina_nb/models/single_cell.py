@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -96,9 +95,9 @@ def fit_sessions(recordings: Mapping[str, Recording], fit: Callable[[list[Record
     for names in sessions_that_share(recordings):
         members = [recordings[name] for name in names]
         for name, recording, model in zip(names, members, fit(members), strict=True):
-            model.about, models[name] = _about(recording), model
+            model.about, models[name] = recording.conditions, model
     neurons = {name: recording.n_neurons for name, recording in recordings.items()}
-    return SessionModels(models, about={"neurons": neurons, **_about(next(iter(recordings.values())))})
+    return SessionModels(models, about={"neurons": neurons, **next(iter(recordings.values())).conditions})
 
 
 def by_session(weights: Sequence[Tensor], recordings: Sequence[Recording]) -> list[tuple[Tensor, ...]]:
@@ -114,14 +113,3 @@ def check_stimulus(stimulus: Tensor, frame: tuple[int, ...], lag: int) -> None:
         raise UserError(f"the filters take stimuli of (channel, height, width) {frame}, this one has {found}")
     if stimulus.shape[2] <= lag:
         raise UserError(f"the filters need more than {lag} bins of stimulus, this one has {stimulus.shape[2]}")
-
-
-def _about(recording: Recording) -> dict[str, Any]:
-    return {
-        "rate_hz": recording.rate,
-        "pixel_um": None if np.isnan(recording.pixel_um) else recording.pixel_um,
-        "unit": recording.unit,
-        "stimulus_mean": recording.movie.mean,
-        "stimulus_std": recording.movie.std,
-        "channels": list(recording.movie.channels),
-    }

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -7,6 +8,11 @@ from safetensors.torch import load_file, save_file
 
 import retina_nb as rnb
 from retina_nb.cores import Core
+from retina_nb.models.glm import fit_glm
+from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
+from retina_nb.models.sparse_autoencoder import SparseAutoencoder
+from retina_nb.models.spatial_contrast import fit_spatial_contrast
+from retina_nb.models.subunits import fit_subunits
 from retina_nb.readouts import GaussianMaskReadout, SessionReadouts
 
 
@@ -85,3 +91,45 @@ def test_a_folder_that_cannot_be_written_is_refused_and_nothing_is_left(twin, tm
     with pytest.raises(rnb.UserError, match="cannot write"):
         twin.save(tmp_path / "file" / "twin.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+FITS = {
+    "linear_nonlinear": fit_linear_nonlinear,
+    "full filters, exponential": partial(fit_linear_nonlinear, rank=None, nonlinearity="exp"),
+    "glm": fit_glm,
+    "spatial_contrast": fit_spatial_contrast,
+    "subunits": fit_subunits,
+}
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_single_cell_models_are_saved_and_loaded_like_twins(name, tmp_path):
+    recordings = {"a": small_recording(time=600, neurons=2), "b": small_recording("b", time=600, neurons=3, seed=1)}
+    made = FITS[name](recordings)
+    stimulus = torch.randn(1, 2, 40, 7, 9)
+    again = rnb.load_twin(rnb.save_model(made, tmp_path / "all.safetensors"))
+    torch.testing.assert_close(again(stimulus, "b"), made(stimulus, "b"))
+    assert again.about["rate_hz"] == 30
+    one = rnb.load_twin(rnb.save_model(made["a"], tmp_path / "one.safetensors"))
+    torch.testing.assert_close(one(stimulus), made(stimulus, "a"))
+
+
+def test_ensembles_and_autoencoders_are_saved_and_loaded_like_twins(twin, tmp_path):
+    recordings = {name: small_recording(name, neurons=n) for name, n in (("a", 3), ("b", 2))}
+    other = rnb.build_twin("hoefling_2024_low_res", recordings, overrides=[*TINY, "readout=point_gaussian"], seed=1)
+    ensemble = rnb.Ensemble([twin, other.eval()])
+    stimulus = torch.randn(1, 2, 20, 7, 9)
+    again = rnb.load_twin(rnb.save_model(ensemble, tmp_path / "ensemble.safetensors"))
+    torch.testing.assert_close(again(stimulus), ensemble(stimulus))
+    code = SparseAutoencoder(5, 9, top_k=3)
+    activations = torch.randn(4, 5)
+    again = rnb.load_twin(rnb.save_model(code, tmp_path / "code.safetensors"))
+    torch.testing.assert_close(again.encode(activations), code.encode(activations))
+
+
+def test_a_kind_that_is_not_known_is_refused(twin, tmp_path):
+    weights = load_file(twin.save(tmp_path / "twin.safetensors"))
+    card = {"kind": "unet", "config": {}, "stimulus_shape": None, "about": {}, "versions": {}}
+    save_file(weights, tmp_path / "other.safetensors", metadata={"retina_nb": json.dumps(card)})
+    with pytest.raises(rnb.UserError, match=r"unknown kind of model .* 'unet'"):
+        rnb.load_twin(tmp_path / "other.safetensors")
