@@ -106,5 +106,6 @@ def _called(what: str, make: Callable[..., Any], options: Mapping[str, Any], *ar
         return make(*arguments, **options, **more)
     except TypeError as error:
         if "argument" in str(error):
-            raise UserError(f"{what}: {str(error).split('__init__() ')[-1]}") from None
+            reason = str(error).split("__init__() ")[-1]
+            raise UserError(f"{what} {reason}; the override '~PART.OPTION' takes an option out of a preset") from None
         raise

@@ -99,3 +99,16 @@ def test_a_spatial_contrast_twin_starts_as_the_fitted_model():
         torch.testing.assert_close(twin(stimulus, "a"), fitted(stimulus, "a"), rtol=1e-3, atol=1e-4)
     fit = rnb.fit(twin, recordings, max_epochs=2, accelerator="cpu")
     assert np.isfinite(fit.history["loss"]).all()
+
+
+@pytest.mark.parametrize("readout", ["gaussian_mask", "point_gaussian", "factorized"])
+@pytest.mark.parametrize("core", ["stacked", "conv_gru"])
+def test_parts_of_the_default_preset_can_be_swapped(core, readout):
+    overrides = [f"core={core}", f"readout={readout}", *TINY]
+    twin = rnb.build_twin("simulated_retina", {"a": small_recording()}, overrides=overrides)
+    assert (twin.config["core"]["kind"], twin.config["readout"]["kind"]) == (core, readout)
+
+
+def test_options_that_another_readout_does_not_have_are_named():
+    with pytest.raises(rnb.UserError, match="unexpected keyword argument 'initial_spread'"):
+        rnb.build_twin("sridhar_2025", {"a": small_recording()}, overrides=["readout=gaussian_mask", *TINY])
