@@ -18,7 +18,7 @@ from typing import Any
 if __package__:
     from benchmarks.machine import memory_mb
 else:  # openretina's Python has only this folder
-    from machine import memory_mb  # type: ignore[import-not-found,no-redef]
+    from machine import memory_mb  # type: ignore[no-redef]
 
 RESPONSES = "responses/rgc_natstim_2024-08-14.h5"
 MOVIES = {
