@@ -27,7 +27,7 @@ def _lines(model: Any) -> Iterator[tuple[str, str]]:
     yield "time", f"lag of {model.lag} bins{_of(about.get('rate_hz'), ' at {:g} Hz')}{_future(model)}"
     mean, std = about.get("stimulus_mean"), about.get("stimulus_std")
     if mean is not None and std is not None:
-        yield "units", f"stimulus (grey level - {mean:g}) / {std:g}; response in {about.get('unit', 'unknown units')}"
+        yield "units", f"stimulus (grey level - {mean:g}) / {std:g}; response in {about.get('unit') or 'unknown units'}"
     if neurons := about.get("neurons"):
         yield "cells", f"{sum(neurons.values())} in {len(neurons)} sessions{_of(about.get('species'), ' of {}')}"
     for score in _scores(about.get("scores", {})):

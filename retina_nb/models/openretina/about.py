@@ -31,7 +31,7 @@ def describe(data_info: Mapping[str, Any], neurons: Mapping[str, int], shape: Se
         "neurons": dict(neurons),
         "rate_hz": _number(data_info.get("stimulus_rate_hz", data_info.get("response_rate_hz"))),
         "pixel_um": _number(data_info.get("retina_pixel_size_um")),
-        "unit": "as recorded",
+        "unit": None,
         "stimulus_mean": _number(data_info.get("stim_mean")),
         "stimulus_std": _number(data_info.get("stim_std")),
         "channels": [],
