@@ -13,6 +13,7 @@ _HOME = {
     "UserError": "errors",
     "audit": "quality",
     "build_twin": "models",
+    "compare_all_models": "evaluation",
     "compare_models": "metrics",
     "datasets": "loaders",
     "evaluate": "evaluation",

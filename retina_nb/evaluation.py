@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 
 from retina_nb.errors import UserError
-from retina_nb.metrics import bootstrap_interval, score_card
+from retina_nb.metrics import bootstrap_interval, compare_models, score_card
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.recording import Recording
 
@@ -77,6 +77,29 @@ def evaluate(
         [_evaluate_session(model, recording, stimulus, baseline, level, seed) for recording in recordings.values()],
         ignore_index=True,
     )
+
+
+def compare_all_models(scores: pd.DataFrame, *, n: int = 2000, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
+    """Compare several models on the same neurons, each with the first of them.
+
+    Args:
+        scores: a row for each neuron, a column for each model.
+        n, level, seed: of the bootstrap over neurons, see `retina_nb.metrics.compare_models`.
+
+    Returns:
+        A row for each model: ``median`` with ``low`` and ``high``, and the median of its ``gain`` neuron by neuron
+        over the first model, with ``gain_low`` and ``gain_high``.
+    """
+    options = {"n": n, "level": level, "seed": seed}
+    rows = {}
+    for name in scores:
+        own = compare_models(scores[name], np.zeros(len(scores)), **options)
+        gain = compare_models(scores[name], scores.iloc[:, 0], **options)
+        rows[name] = {
+            **{"median": own.median_difference, "low": own.low, "high": own.high},
+            **{"gain": gain.median_difference, "gain_low": gain.low, "gain_high": gain.high},
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
 
 
 def _evaluate_session(

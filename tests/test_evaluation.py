@@ -8,7 +8,7 @@ import torch
 from helpers import TINY, small_recording
 
 import retina_nb as rnb
-from retina_nb.evaluation import BASELINE
+from retina_nb.evaluation import BASELINE, compare_all_models
 from retina_nb.metrics import bootstrap_interval
 
 SETTINGS = {"sessions": 2, "orders": 1, "cells_per_session": 12, "clips": 6, "test_clips": 5, "repeats": 10}
@@ -148,3 +148,15 @@ def test_the_scores_of_a_session_do_not_depend_on_the_others_and_the_model_is_le
         pd.testing.assert_frame_equal(one, other)
     assert twin.about == about
     assert all(torch.equal(value, weights[name]) for name, value in twin.state_dict().items())
+
+
+def test_all_models_are_compared_with_the_first():
+    base = np.random.default_rng(0).uniform(0.3, 0.8, 50)
+    scores = pd.DataFrame({"plain": base, "better": base + 0.1, "same": base + np.resize([0.01, -0.01], 50)})
+    table = compare_all_models(scores)
+    assert list(table.index) == ["plain", "better", "same"]
+    assert (table["low"] <= table["median"]).all()
+    assert (table["median"] <= table["high"]).all()
+    assert table.loc["plain", "gain"] == 0
+    np.testing.assert_allclose(table.loc["better", ["gain", "gain_low", "gain_high"]].astype(float), 0.1)
+    assert table.loc["same", "gain_low"] < 0 < table.loc["same", "gain_high"]
