@@ -1,5 +1,7 @@
 """What every core is: a module from stimulus to feature movie."""
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,6 +24,9 @@ class Core(nn.Module):
         """Penalty added to the mean loss; none by default."""
         parameter = next(self.parameters(), None)
         return torch.zeros((), device=None if parameter is None else parameter.device)
+
+    def set_sessions(self, sessions: Sequence[str]) -> None:
+        """Know these sessions, sorted, and keep what was learned of each; needed only if ``per_session``."""
 
 
 @torch.no_grad()

@@ -138,6 +138,7 @@ class CoreReadout(nn.Module):
         readouts, like = self._session_readouts(), next(self.core.parameters(), torch.zeros(()))
         for session, readout in new_readouts(self, recordings, seed).items():
             readouts.add(session, readout.to(like))
+        self.core.set_sessions(readouts.sessions)
         start_readouts(self, recordings)
         neurons = {name: one.n_neurons for name, one in recordings.items()}
         self.about = self.about | {"neurons": self.about["neurons"] | neurons}
@@ -154,6 +155,7 @@ class CoreReadout(nn.Module):
                 raise unknown("session of the twin", session, readouts.sessions)
         for session in sessions:
             readouts.remove(session)
+        self.core.set_sessions(readouts.sessions)
         kept = {name: n for name, n in self.about.get("neurons", {}).items() if name not in sessions}
         self.about = self.about | {"neurons": kept}
 

@@ -106,6 +106,28 @@ def test_a_core_that_depends_on_the_session_gets_its_name_and_every_session_its_
         twin(stimulus, "c")
 
 
+def test_a_core_that_depends_on_the_session_is_told_which_there_are(twin):
+    class Gains(Core):
+        per_session = True
+
+        def __init__(self, core):
+            super().__init__()
+            self.core, self.lag, self.gains = core, core.lag, {"a": 3.0}
+
+        def forward(self, x, session=None):
+            return self.core(x * self.gains[session])
+
+        def set_sessions(self, sessions):
+            self.gains = {session: self.gains.get(session, 1.0) for session in sessions}
+
+    twin.core = Gains(twin.core)
+    twin.add_sessions({"c": small_recording("c"), "b": small_recording("b")})
+    assert twin.core.gains == {"a": 3.0, "b": 1.0, "c": 1.0}
+    assert twin(torch.zeros(1, 2, 20, 7, 9)).shape == (1, 14, 9)
+    twin.remove_sessions(["b"])
+    assert twin.core.gains == {"a": 3.0, "c": 1.0}
+
+
 def test_the_lag_is_that_of_core_and_readout():
     twin = CoreReadout(PerSession({"a": 1.0}), SessionReadouts({"a": Delayed(2)}))
     assert (twin.lag, twin.lookahead) == (2, 0)
