@@ -129,8 +129,9 @@ plots.show_kernels(
 # %% [markdown]
 # ## Where the cells look
 #
-# A mask says where a readout looks in the feature movie, which is smaller than the stimulus by the first kernel. The point
-# has four pixels, since it lies between them; the free mask finds a blob that nobody told it to have.
+# A mask says where a readout looks in the feature movie, which is smaller than the stimulus by the first kernel; it is
+# drawn where it lies on the screen, with the cell's true receptive field below. The point has up to four pixels, since
+# it lies between them; the free mask finds a blob that nobody told it to have.
 
 # %%
 masked = {name: twin for name, twin in twins.items() if hasattr(twin.session_readout(first.session), "masks")}
@@ -139,12 +140,11 @@ shown = list(range(min(first.n_neurons, 6)))
 with torch.no_grad():
     masks = {name: twin.session_readout(first.session).masks()[shown].numpy() for name, twin in masked.items()}
 truth = rnb.load_truth(**dataset_settings) if dataset == "simulated" else None
-fields = None
 if truth:
     fields = truth.receptive_field(first.session)[shown].sum(dim=1).numpy()
-    fields = np.stack([field[np.abs(field).max(axis=(1, 2)).argmax()] for field in fields])
+    masks["truth"] = np.stack([field[np.abs(field).max(axis=(1, 2)).argmax()] for field in fields])
 labels = [first.label(neuron).split(": ")[-1] for neuron in shown]
-plots.show_masks(masks, labels, fields);
+plots.show_masks(masks, labels, first.movie.frame_shape[1:]);
 
 # %% [markdown]
 # Are they where the cells are? Centres of the masks, moved from the feature movie to the screen, against the truth:
@@ -211,6 +211,8 @@ rnb.zoo()[["dataset", "species", "cells", "input_shape", "rate_hz", "cached"]]
 #   every pixel has to find that out first.
 # - Kernels that are products of space and time have a fraction of the parameters of free ones, and at this price far
 #   better scores.
+# - A second layer does not pay here: subunits and their pool are one rectification, for which one layer and the readout
+#   suffice. On real retinas, and with more data, it may.
 # - A trained core serves cells it has never seen.
 #
 # The table is the run's result; the assertions check it on the default retina.

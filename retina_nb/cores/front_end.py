@@ -1,6 +1,7 @@
 """Adapting photoreceptors in front of any core."""
 
 import math
+from collections.abc import Sequence
 
 from jaxtyping import Float
 from torch import Tensor
@@ -67,6 +68,9 @@ class PhotoreceptorFrontEnd(Core):
     ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
         seen = self.response(x)[:, :, self.warm_up :]
         return self.core(seen, session) if self.per_session else self.core(seen)
+
+    def set_sessions(self, sessions: Sequence[str]) -> None:
+        self.core.set_sessions(sessions)
 
     def response(
         self, x: Float[Tensor, "batch channel time height width"]

@@ -1,5 +1,6 @@
 """The core with memory: a stack of convolutions, then a convolutional recurrent layer."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -61,6 +62,9 @@ class ConvGRUCore(Core):
         self, x: Float[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
         return self.gru(self.stack(x, session))
+
+    def set_sessions(self, sessions: Sequence[str]) -> None:
+        self.stack.set_sessions(sessions)
 
     def regularizer(self) -> Float[Tensor, ""]:
         total = self.stack.regularizer()

@@ -153,6 +153,16 @@ class StackedCore(Core):
                 x = self.projection(x)
         return x[:, :, self.cut :]
 
+    def set_sessions(self, sessions: Sequence[str]) -> None:
+        if not self.per_session:
+            return
+        speeds = self.log_speeds.new_zeros(len(sessions))
+        for number, session in enumerate(sessions):
+            if session in self.sessions:
+                speeds[number] = self.log_speeds.detach()[self.sessions.index(session)]
+        self.log_speeds = nn.Parameter(speeds, requires_grad=self.log_speeds.requires_grad)
+        self.sessions = list(sessions)
+
     def speed_of(self, session: str) -> Float[Tensor, ""]:
         """How many times as fast as at speed 1 a session's temporal kernels run.
 

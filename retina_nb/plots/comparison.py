@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from retina_nb.plots.style import CEILING, RECORDED, TRUTH, TWIN, figure
 
@@ -27,6 +28,7 @@ def show_comparison(table: pd.DataFrame, *, label: str) -> Figure:
         ax.hlines(place, table[low], table[high], color=RECORDED, lw=1.5)
         ax.plot(table[value], place, "o", ms=6, color=TWIN)
         ax.set(xlabel=xlabel)
+        ax.xaxis.set_major_locator(MaxNLocator(5))
     left.set_yticks(place, table.index)
     right.axvline(0, color=CEILING, zorder=0)
     right.set_title("bars: 95% of bootstrap samples over neurons", loc="right", fontsize=9)
@@ -62,26 +64,25 @@ def show_kernels(
 
 
 def show_masks(
-    masks: Mapping[str, Float[np.ndarray, "neuron height width"]],
-    names: Sequence[str],
-    fields: Float[np.ndarray, "neuron height width"] | None = None,
+    masks: Mapping[str, Float[np.ndarray, "neuron _ _"]], names: Sequence[str], size: tuple[int, int]
 ) -> Figure:
-    """Where the readouts of several models look, a row for each model and a column for each neuron.
+    """Where the readouts of several models look on the screen, a row for each model and a column for each neuron.
 
     Args:
-        masks: for each model, the masks of the neurons.
+        masks: for each model, or the truth, a map of each neuron: of the screen, or of the feature movie in its middle.
         names: what to call each neuron.
-        fields: the true receptive fields, shown in a row below.
+        size: (height, width) of the screen in pixels.
     """
-    rows = dict(masks) if fields is None else {**masks, "true receptive field": fields}
-    made, axes = figure(len(rows), len(names), size=(1.5 * len(names) + 1.4, 1.5 * len(rows)), squeeze=False)
-    for row, (model, images) in zip(axes, rows.items(), strict=True):
+    made, axes = figure(len(masks), len(names), size=(1.4 * len(names) + 1.2, 1.5 * len(masks) + 0.3), squeeze=False)
+    for number, (row, (model, images)) in enumerate(zip(axes, masks.items(), strict=True)):
         for ax, image, name in zip(row, images, names, strict=True):
             top = np.abs(image).max()
-            ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)
-            ax.set(xticks=[], yticks=[])
-            ax.spines[:].set(visible=True, color=TRUTH if model == "true receptive field" else CEILING)
-            if row is axes[0]:
+            (above, left), (height, width) = (np.array(size) - image.shape) / 2 - 0.5, image.shape
+            extent = (left, left + width, above + height, above)
+            ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top, extent=extent)
+            ax.set(xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), xticks=[], yticks=[])
+            ax.spines[:].set(visible=True, color=TRUTH if model == "truth" else CEILING)
+            if number == 0:
                 ax.set_title(name, fontsize=9)
         row[0].set_ylabel(model.replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9)
     return made

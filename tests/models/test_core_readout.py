@@ -128,6 +128,25 @@ def test_a_core_that_depends_on_the_session_is_told_which_there_are(twin):
     assert twin.core.gains == {"a": 3.0, "c": 1.0}
 
 
+def test_sessions_with_speeds_of_their_own_come_and_go(tmp_path):
+    """A new one starts at speed 1, the others keep theirs, in the twin and in its file."""
+    recordings = {name: small_recording(name, neurons=2) for name in ("a", "c")}
+    twin = rnb.build_twin("simulated_retina", recordings, overrides=[*TINY, "core.session_speeds=true"])
+    twin.core.log_speeds.data = torch.tensor([0.3, -0.2])
+    stimulus = torch.randn(1, 2, 20, 7, 9)
+    before = twin.eval()(stimulus)
+    twin.add_sessions({"b": small_recording("b", neurons=3)})
+    torch.testing.assert_close(twin.core.log_speeds.data, torch.tensor([0.3, 0.0, -0.2]))
+    torch.testing.assert_close(twin(stimulus, "c"), before[..., 2:])
+    again = rnb.load_twin(twin.save(tmp_path / "twin.safetensors"))
+    torch.testing.assert_close(again(stimulus), twin(stimulus))
+    twin.remove_sessions(["a"])
+    torch.testing.assert_close(twin(stimulus, "c"), before[..., 2:])
+    twin.remove_sessions(["b", "c"])
+    twin.add_sessions({"d": recordings["c"]})
+    assert twin(stimulus, "d").shape == (1, 14, 2)
+
+
 def test_the_lag_is_that_of_core_and_readout():
     twin = CoreReadout(PerSession({"a": 1.0}), SessionReadouts({"a": Delayed(2)}))
     assert (twin.lag, twin.lookahead) == (2, 0)

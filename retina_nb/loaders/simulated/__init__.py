@@ -109,8 +109,8 @@ def _check(settings: dict) -> None:
     for name, value in least.items():
         if settings[name] < value:
             raise UserError(f"simulated: {name} must be at least {value}, not {settings[name]}")
-    if min(settings["size"]) < 2 * MARGIN + 1:
-        raise UserError(f"simulated: size must be at least 10 x 10 pixels, not {settings['size']}")
+    if min(settings["size"]) < 2 * MARGIN + 2:
+        raise UserError(f"simulated: size must be at least 11 x 11 pixels, not {settings['size']}")
 
 
 def _orders(settings: dict) -> list[np.ndarray]:
