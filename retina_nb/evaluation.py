@@ -1,6 +1,7 @@
 """Score a model against what the cells did, against the noise ceiling, and beside a linear-nonlinear baseline."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,11 +91,10 @@ def compare_all_models(scores: pd.DataFrame, *, n: int = 2000, level: float = 0.
         A row for each model: ``median`` with ``low`` and ``high``, and the median of its ``gain`` neuron by neuron
         over the first model, with ``gain_low`` and ``gain_high``.
     """
-    options = {"n": n, "level": level, "seed": seed}
-    rows = {}
-    for name in scores:
-        own = compare_models(scores[name], np.zeros(len(scores)), **options)
-        gain = compare_models(scores[name], scores.iloc[:, 0], **options)
+    compare, rows = partial(compare_models, n=n, level=level, seed=seed), {}
+    first = scores.iloc[:, 0].to_numpy()
+    for name, values in scores.items():
+        own, gain = compare(values.to_numpy(), np.zeros(len(scores))), compare(values.to_numpy(), first)
         rows[name] = {
             **{"median": own.median_difference, "low": own.low, "high": own.high},
             **{"gain": gain.median_difference, "gain_low": gain.low, "gain_high": gain.high},

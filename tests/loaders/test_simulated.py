@@ -167,7 +167,7 @@ def test_gaussian_noise_has_the_mean_and_variance_the_truth_says():
     [
         ({"clips": 3}, "clips must be at least 6"),
         ({"repeats": 0}, "repeats must be at least 1"),
-        ({"size": (5, 16)}, "at least 10 x 10"),
+        ({"size": (5, 16)}, "at least 11 x 11"),
         ({"noise": "pink"}, "known are gaussian, poisson"),
         ({"clipps": 30}, "did you mean 'clips'"),
     ],
