@@ -1,11 +1,16 @@
 """Figures. They draw what they are given and compute nothing that a notebook would want to keep."""
 
+from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 
 __all__ = [
     "Prediction",
+    "show_by_type",
+    "show_curves",
     "show_learning_curve",
+    "show_maps",
+    "show_medians",
     "show_positions",
     "show_predictions",
     "show_responses",
