@@ -5,7 +5,8 @@ As in McFarland, Cui & Butts 2013 (PLoS Comput. Biol. 9:e1003143) and Vintch, Mo
 fields, so that a neuron's shape takes few numbers; the penalty makes few of them count.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -29,7 +30,7 @@ _CENTER_SURROUND = (0.2, 0.8, -0.5)  # their weights at the start
 _BASIS = 12  # raised cosines in time
 _STRENGTHS = (20.0, 100.0)  # of the penalty, in nats per spike times training bins
 _TRIES, _ITERATIONS = 15, 40  # of L-BFGS from each start, and for each strength
-_BLOCK = 64  # bins that a temporal filter is applied to at once
+_BLOCK = 32  # bins that a temporal filter is applied to at once
 
 
 class SubunitModel(nn.Module):
@@ -148,14 +149,16 @@ def gaussians(
 def through_time(
     traces: Float[Tensor, "trace time"], temporal: Float[Tensor, " history"]
 ) -> Float[Tensor, "trace time_out"]:
-    """Many traces by one temporal filter, as products with a Toeplitz matrix; ``time_out = time - history + 1``."""
+    """Many traces by one temporal filter, in blocks by a Toeplitz matrix; ``time_out = time - history + 1``."""
     lag = len(temporal) - 1
+    size = max(_BLOCK, lag)
     time_out = traces.shape[1] - lag
-    blocks = -(-time_out // _BLOCK)
-    windows = F.pad(traces, (0, blocks * _BLOCK - time_out)).unfold(1, _BLOCK + lag, _BLOCK)
+    count = -(-time_out // size)
+    blocks = F.pad(traces, (0, (count + 1) * size - traces.shape[1])).view(len(traces), count + 1, size)
     # Rows that are cut one entry shorter than they were laid out move on by one entry each.
-    matrix = F.pad(temporal, (0, _BLOCK)).repeat(_BLOCK)[: _BLOCK * (_BLOCK + lag)].view(_BLOCK, _BLOCK + lag)
-    return (windows @ matrix.T).flatten(1)[:, :time_out]
+    matrix = F.pad(temporal, (0, 2 * size - lag)).repeat(size)[: 2 * size * size].view(size, 2 * size)
+    now, later = matrix.T.split(size)
+    return (blocks[:, :-1] @ now + blocks[:, 1:] @ later).flatten(1)[:, :time_out]
 
 
 def pooled(
@@ -201,7 +204,7 @@ def fit_subunits(
         pixel = first.pixel_um if np.isfinite(first.pixel_um) else 1.0
         places, widths = _grid(spacing_um / pixel, radius_um / pixel), torch.tensor(_WIDTHS) * spacing_um / pixel
         cells = [cell for member in members for cell in _cells(linear[member.session], member)]
-        found = [_fit_neuron(cell, rows, number, places, widths) for number, cell in enumerate(cells)]
+        found = _side_by_side(lambda number: _fit_neuron(cells[number], rows, number, places, widths), len(cells))
         weights = tuple(torch.stack(one) for one in zip(*found, strict=True))
         frame = first.movie.frame_shape
         return [
@@ -210,6 +213,17 @@ def fit_subunits(
         ]
 
     return fit_sessions(recordings, fit)
+
+
+def _side_by_side(fit: Callable[[int], tuple[Tensor, ...]], count: int) -> list[tuple[Tensor, ...]]:
+    """Fits of many neurons, as many at a time as torch has threads: each is too small to be shared between threads."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(fit, range(count)))
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _Start(NamedTuple):

@@ -6,7 +6,11 @@ import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 
 RECORDED, TWIN, BASELINE, TRUTH, CEILING = "0.25", "#0072B2", "#E69F00", "#009E73", "0.8"
-COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH}
+COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH, "planted": TRUTH} | {
+    "GLM": "#56B4E9",
+    "spatial contrast": "#CC79A7",
+    "subunits": "#D55E00",
+}
 CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 
 
