@@ -56,7 +56,8 @@ def _changed(value: Any, how: str, data: st.DataObject) -> Any:
     if how == "removed":
         return _Gone
     if how == "of another kind":
-        return None if isinstance(value, np.ndarray) and value.ndim == 0 else np.array(7.5)
+        number = isinstance(value, int | float | np.number) or (isinstance(value, np.ndarray) and value.size == 1)
+        return np.array("text", "S4") if number else np.array(7.5)
     if not isinstance(value, np.ndarray) or not value.size:
         return None
     if how == "emptied":
@@ -66,7 +67,7 @@ def _changed(value: Any, how: str, data: st.DataObject) -> Any:
             return None
         first, second = data.draw(st.permutations(range(value.ndim)), "axes")[:2]
         swapped = np.ascontiguousarray(value.swapaxes(first, second))
-        return swapped if swapped.shape != value.shape or (swapped != value).any() else None
+        return swapped if swapped.shape != value.shape else None
     if how == "as text":
         return value.astype("S9") if value.dtype.kind in "fiub" else None
     if value.dtype.kind not in "fiu":
@@ -75,7 +76,9 @@ def _changed(value: Any, how: str, data: st.DataObject) -> Any:
         with np.errstate(all="ignore"):
             return value.astype(data.draw(st.sampled_from(["f4", "f8", "i8", "u1", "?", "c16"]), "dtype"))
     damaged = value.astype(np.float64 if value.dtype.kind != "f" else value.dtype)
-    damaged.flat[data.draw(st.integers(0, damaged.size - 1), "at")] = data.draw(st.sampled_from([np.nan, np.inf]), "put")
+    damaged.flat[data.draw(st.integers(0, damaged.size - 1), "at")] = data.draw(
+        st.sampled_from([np.nan, np.inf]), "put"
+    )
     return damaged
 
 
@@ -118,25 +121,32 @@ def _put(table: Any, key: str, value: Any, how: str, data: st.DataObject) -> boo
     return True
 
 
-# ---- pickles: keys of dictionaries, joined by dots
+# ---- pickles: keys of dictionaries, joined by slashes
 
 
 def _pickle_parts(path: Path) -> Iterator[str]:
-    def walk(value: dict, before: tuple) -> Iterator[str]:
-        for number, one in enumerate(value.values()):
-            yield ".".join(map(str, (*before, number)))
-            if isinstance(one, dict):
-                yield from walk(one, (*before, number))
+    yield from _dictionary_parts(pickle.loads(path.read_bytes()))
 
-    yield from walk(pickle.loads(path.read_bytes()), ())
+
+def _dictionary_parts(content: dict) -> Iterator[str]:
+    for key, value in content.items():
+        yield str(key)
+        if isinstance(value, dict):
+            yield from (f"{key}/{part}" for part in _dictionary_parts(value))
+
+
+def _place(content: dict, part: str) -> tuple[dict, Any]:
+    """The dictionary that a part is in, and its key there."""
+    *way, last = part.split("/")
+    for name in way:
+        content = content[name]
+    return content, next(key for key in content if str(key) == last)  # some are numbers
 
 
 def _damage_pickle(path: Path, part: str, how: str, data: st.DataObject) -> bool:
-    content = table = pickle.loads(path.read_bytes())
-    *way, last = map(int, part.split("."))
-    for number in way:
-        table = table[list(table)[number]]
-    done = _put(table, list(table)[last], table[list(table)[last]], how, data)
+    content = pickle.loads(path.read_bytes())
+    table, key = _place(content, part)
+    done = _put(table, key, table[key], how, data)
     path.write_bytes(pickle.dumps(content))
     return done
 
@@ -174,7 +184,7 @@ def _tensor_parts(path: Path) -> Iterator[str]:
         yield from file.keys()
         for key, text in (file.metadata() or {}).items():
             yield f"@{key}"
-            yield from (f"@{key}@{name}" for name in json.loads(text))
+            yield from (f"@{key}@{part}" for part in _dictionary_parts(json.loads(text)))
 
 
 def _damage_tensor(path: Path, part: str, how: str, data: st.DataObject) -> bool:
@@ -182,22 +192,31 @@ def _damage_tensor(path: Path, part: str, how: str, data: st.DataObject) -> bool
     with safe_open(path, "np") as file:
         metadata: dict[str, str] = file.metadata()
     if not part.startswith("@"):
-        done = how != "as text" and _put(tensors, part, tensors[part], how, data)
+        if not _put(tensors, part, tensors[part], how, data):
+            return False
+        if part in tensors and tensors[part].dtype.kind not in "fiub":  # which such a file cannot have
+            return False
     elif how not in ("removed", "of another kind"):
         return False
     else:
-        _, key, *names = part.split("@")
-        card = json.loads(metadata[key])
-        table, last = (card, names[0]) if names else (metadata, key)
-        del table[last]
+        _damage_card(metadata, part, how)
+    path.write_bytes(save(tensors, metadata))
+    return True
+
+
+def _damage_card(metadata: dict[str, str], part: str, how: str) -> None:
+    _, key, place = (part + "@").split("@", 2)
+    card = json.loads(metadata.pop(key))
+    if place:
+        table, last = _place(card, place.rstrip("@"))
+        value = table.pop(last)
         if how == "of another kind":
-            table[last] = [7.5] if names else "[7.5]"
-        if names:
-            metadata[key] = json.dumps(card)
-        done = True
-    if done:
-        path.write_bytes(save(tensors, metadata))
-    return done
+            table[last] = "text" if isinstance(value, int | float | list | dict | None) else [7.5]
+    elif how == "removed":
+        return
+    else:
+        card = [7.5]
+    metadata[key] = json.dumps(card)
 
 
 # ---- checkpoints of torch: what the pickle in the archive names
