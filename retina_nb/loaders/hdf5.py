@@ -24,7 +24,7 @@ from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import Frames, Movie, Recording
 
 
-@np.errstate(over="ignore")  # what is too large for float32 is told as not finite
+@np.errstate(over="ignore", invalid="ignore")  # what is too large for float32 is told as not finite
 def load(
     path: str | Path,
     *,

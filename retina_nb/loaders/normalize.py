@@ -120,7 +120,7 @@ def _moments(movie: Movie, numbers: np.ndarray) -> tuple[float, float]:
 
 
 def _scaled(pixels: Any, mean: float, std: float) -> np.ndarray:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # whoever loads a movie looks for pixels that are not finite
         scaled = np.array(pixels, dtype=np.float32)  # a copy, to be changed in place
         scaled -= np.float32(mean)
         scaled /= np.float32(std)

@@ -221,7 +221,7 @@ def _sessions(file: h5py.File) -> list[tuple[str, h5py.Group]]:
     sessions = h5.group(file, "sessions")
     groups = [h5.group(sessions, key) for key in h5.keys(sessions)]
     groups.sort(key=lambda group: float(h5.attribute(group, "order")))
-    return [(str(h5.attribute(group, "name")), group) for group in groups]
+    return [(_fact(group, "name", str), group) for group in groups]
 
 
 def _read_session(name: str, group: h5py.Group, movies: dict[str, Movie]) -> Recording:
@@ -240,7 +240,7 @@ def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
     codes = h5.read(group, "split", axes="time", kind="u")
     if codes.max() >= len(_LABELS):
         raise UserError(f"{h5.place(group, 'split')} has {codes.max()}, the largest label is {len(_LABELS) - 1}")
-    facts: dict[str, Any] = {name: kind(h5.attribute(group, name)) for name, kind in _FACTS.items()}
+    facts = {name: _fact(group, name, kind) for name, kind in _FACTS.items()}
     tables: dict[str, Any] = {name: _read_table(h5.group(group, name)) for name in _TABLES}
     return Recording(
         movie=movie,
@@ -253,6 +253,13 @@ def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
     )
 
 
+def _fact(group: h5py.Group, name: str, kind: type) -> Any:
+    value = h5.attribute(group, name)
+    if not isinstance(value, kind):
+        raise UserError(f"{h5.place(group, name)} must be {kind.__name__}, it is {value!r}; get the file again")
+    return value
+
+
 def _read_movie(group: h5py.Group) -> Movie:
     facts = {name: float(h5.attribute(group, name)) for name in group.attrs if name.endswith(("mean", "std"))}
     channels = tuple(json.loads(h5.attribute(group, "channels")))
@@ -262,7 +269,7 @@ def _read_movie(group: h5py.Group) -> Movie:
         frames: Any = PackedFrames(bits, height, width)
     else:
         frames = frames_of(group.file.filename, f"{group.name}/frames".lstrip("/"))
-    if "zscored_mean" in facts:
+    if {"zscored_mean", "zscored_std"} & facts.keys():
         frames = ZscoredFrames(frames, facts["zscored_mean"], facts["zscored_std"])
     return Movie(frames, facts["mean"], facts["std"], channels)
 

@@ -131,10 +131,25 @@ def _read_safetensors(path: Path) -> Stored:
         missing = {_KEY}
     if missing:
         raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {sorted(missing)[0]}")
+    _check_card(card, path)
     shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
     about = _with_arrays(card["about"], tensors)
     weights = {name: value for name, value in tensors.items() if not name.startswith("about/")}
     return Stored(card["kind"], card["config"], about, weights, shape, card["versions"])
+
+
+def _check_card(card: Mapping[str, Any], path: Path) -> None:
+    shape = card["stimulus_shape"]
+    fits = {
+        "kind": isinstance(card["kind"], str),
+        "config": isinstance(card["config"], dict | None),
+        "about": isinstance(card["about"], dict),
+        "versions": isinstance(card["versions"], dict),
+        "stimulus_shape": shape is None
+        or (isinstance(shape, list) and len(shape) == 3 and all(isinstance(n, int) and n > 0 for n in shape)),
+    }
+    for name in (name for name, fit in fits.items() if not fit):
+        raise UserError(f"{path}: what it says of its {name} is damaged; save or copy it again")
 
 
 def _build(stored: Stored, path: Path, parts: Mapping[str, Any] | None) -> Any:
@@ -179,6 +194,10 @@ def _check_shapes(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -
             raise UserError(
                 f"{path}: {name} has shape {tuple(weights[name].shape)}, the model needs {tuple(value.shape)}"
             )
+        if value.is_floating_point() != weights[name].is_floating_point():
+            raise UserError(f"{path}: {name} is {weights[name].dtype}, the model needs {value.dtype}; get it again")
+        if not weights[name].isfinite().all():
+            raise UserError(f"{path}: {name} is not finite; get the file again, or train the model again")
 
 
 def _without_arrays(value: Any, arrays: dict[str, Tensor]) -> Any:

@@ -75,14 +75,21 @@ def read_cells(session: h5py.Group) -> dict[str, np.ndarray]:
         "class": np.array(list(CLASSES))[np.searchsorted(list(CLASSES.values()), kinds)],
         "roi_id": h5.read(session, "roi_ids", axes="cell", kind=h5.INTEGERS, shape=(n,)),
         # A quality that could not be computed is none.
-        "d_qi": h5.read(session, "d_qi", axes="cell", shape=(n,), finite=False),
-        "chirp_qi": h5.read(session, "chirp_qi", axes="cell", shape=(n,), finite=False),
+        "d_qi": _quality(session, "d_qi", n),
+        "chirp_qi": _quality(session, "chirp_qi", n),
         "confidence": confidences.max(axis=1),
     }
     if "roi_mask" in h5.keys(session):
         mask = h5.read(session, "roi_mask", axes="row column")
         cells["y_um"], cells["x_um"] = _places(mask, cells["roi_id"])
     return cells
+
+
+def _quality(session: h5py.Group, key: str, n: int) -> np.ndarray:
+    quality = h5.read(session, key, axes="cell", shape=(n,), finite=False)
+    if np.isinf(quality).any():
+        raise UserError(f"{h5.place(session, key)} is infinite for a cell; mend the file or get it again")
+    return quality
 
 
 def _places(mask: np.ndarray, roi_ids: np.ndarray) -> np.ndarray:

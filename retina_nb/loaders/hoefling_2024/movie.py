@@ -68,8 +68,12 @@ def _statistics(content: dict[str, Any], path: Path) -> tuple[float, float]:
     try:
         known = content.get("movie_stats", {}).get("dichromatic", {})
         mean, std = (np.asarray(known.get(name, np.nan), dtype=np.float64).item() for name in ("mean", "sd"))
+        if np.isinf([mean, std]).any() or std <= 0:
+            raise ValueError
     except (AttributeError, TypeError, ValueError):
-        raise UserError(f"{path}: movie_stats must have one mean and sd of dichromatic; get the file again") from None
+        raise UserError(
+            f"{path}: movie_stats must have one finite mean and sd > 0 of dichromatic; get the file again"
+        ) from None
     return mean, std
 
 

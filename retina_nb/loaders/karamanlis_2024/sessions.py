@@ -1,10 +1,10 @@
 """Sessions of the dataset on disk: folders, or zips of them, of MATLAB files."""
 
+import logging
 import os
 import zipfile
 import zlib
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ REFRESH = {"mouse": 75.0, "marmoset": 85.0}  # Hz, where a session does not say
 PIXEL_UM = 7.5  # a pixel of the screen on the retina, where a session does not say; 2.5 in a few marmoset sessions
 _EXPERIMENT = "expdata.mat"
 _BLOCK = 2**20
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -169,11 +170,16 @@ def _experiment(path: Path) -> dict:
                 if key in screen:
                     facts[name] = _positive(file, f"projector/{key}") * unit
         # Not every session has its cells sorted into types, and how their absence is stored is not known.
-        with suppress(UserError):
-            facts["unit"] = h5.read(file, "units", axes="property neuron")[0]
-        with suppress(UserError):
-            facts["type"] = _types(file)
+        for name, read in (("unit", _units), ("type", _types)):
+            try:
+                facts[name] = read(file)
+            except UserError as error:
+                _log.warning("karamanlis_2024: the cells' %s is left out: %s", name, error)
     return facts
+
+
+def _units(file: h5py.File) -> np.ndarray:
+    return h5.read(file, "units", axes="property neuron")[0]
 
 
 def _positive(file: h5py.File, key: str) -> float:

@@ -188,7 +188,8 @@ def _statistics(frames: Frames, numbers: np.ndarray) -> tuple[float, float]:
         pixels = np.asarray(frames[:, numbers[start : start + _BLOCK]], dtype=np.float64)
         sums += pixels.size, pixels.sum(), (pixels**2).sum()
     mean = sums[1] / sums[0]
-    std = np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0))
+    with np.errstate(invalid="ignore"):  # of pixels that are not finite
+        std = np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0))
     if not (np.isfinite(std) and std > 1e-7 * abs(mean)):
         raise UserError(
             f"the frames shown for training have mean {mean:g} and standard deviation {std:g}, which cannot be "

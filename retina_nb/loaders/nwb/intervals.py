@@ -97,6 +97,8 @@ def _rows(
     middle = (shown.starts + shown.ends) / 2
     rows = []
     for row, (start, stop) in enumerate(zip(table["start_time"][:], table["stop_time"][:], strict=True)):
+        if not start <= stop:
+            raise UserError(f"row {row} of {table.name} starts at {start} s and stops at {stop} s")
         bins = np.flatnonzero((middle >= start) & (middle < stop))
         label = "" if splits is None else splits[row]
         if label not in (UNUSED, *SPLITS):

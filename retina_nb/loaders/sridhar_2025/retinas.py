@@ -59,14 +59,21 @@ def read_retina(path: Path, name: str, excluded: Sequence[int], stimulus_seed: i
             f"{path}: train_responses must be (cell, time, trial) and of the cells of test_responses, not "
             f"{running.shape} with {frozen.shape}; is the file damaged?"
         )
+    for key, responses in (("train_responses", running), ("test_responses", frozen)):
+        if responses.ndim == 3 and responses.shape[1] < responses.shape[2]:
+            raise UserError(
+                f"{path}: {key} must be (cell, time, trial), but {responses.shape} would be more trials than bins; are "
+                "its axes swapped?"
+            )
     frozen = frozen[..., None] if frozen.ndim == 2 else frozen
     trials = np.arange(running.shape[2])
-    if stimulus_seed is not None and "seeds" in content:
+    told_apart = "seeds" in content or "trial_separation" in content
+    if stimulus_seed is not None and told_apart:
         trials = _trials_of(content, stimulus_seed, path)
         test_trials = trials
     else:
         test_trials = np.arange(frozen.shape[2])
-        if "seeds" in content:
+        if told_apart:
             test_trials = test_trials[: _SAME_TEST.get(name)]
     if trials.max() >= running.shape[2] or test_trials.max() >= frozen.shape[2]:
         raise UserError(
@@ -108,7 +115,7 @@ def trial_split(n: int, train_fraction: float, seed: int) -> np.ndarray:
 
 
 def sta_peaks(
-    folder: Path, retina: Retina, crop: tuple[int, int, int, int], *, upside_down: bool
+    folder: Path, retina: Retina, crop: tuple[int, int, int, int], size: Sequence[int], *, upside_down: bool
 ) -> dict[str, Int64[np.ndarray, " neuron"]]:
     """Where the published STA of each cell varies most over time, in pixels of the cropped movie.
 
@@ -116,6 +123,7 @@ def sta_peaks(
         folder: the folder of the STAs, each (time, height, width).
         retina: the retina.
         crop: pixels cut off at the top, bottom, left and right.
+        size: height and width of the movie, without these.
         upside_down: whether the rows of the movie are those of the white noise in reverse.
 
     Raises:
@@ -125,8 +133,14 @@ def sta_peaks(
     for cell in retina.cells:
         path = folder / f"cell_data_{retina.name}_WN_stas_cell_{cell}.npy"
         sta = load_array(path, axes=3)
+        seen = cropped(sta[:, ::-1] if upside_down else sta, crop, path)
+        if seen.shape[1:] != tuple(size):
+            raise UserError(
+                f"{path} must be (time, height, width), and {size[0]} x {size[1]} pixels after the crop {crop} as the "
+                f"movie, not {seen.shape[1:]}; get it again, or leave it out with locations=False"
+            )
         with np.errstate(over="ignore", invalid="ignore"):
-            variance = cropped(sta[:, ::-1] if upside_down else sta, crop, path).var(axis=0)
+            variance = seen.var(axis=0)
         if not np.isfinite(variance).all():
             raise UserError(f"{path} has numbers of no sensible size; get it again")
         peaks.append(np.unravel_index(variance.argmax(), variance.shape))

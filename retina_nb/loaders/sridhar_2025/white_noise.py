@@ -84,6 +84,9 @@ def draw_frames(
         files: the files.
         starts: the number of each file's first frame, and one more than that of the last file's last.
         crop: pixels cut off at the top, bottom, left and right.
+
+    Raises:
+        UserError: if a file was damaged meanwhile, or has a pixel that is not finite.
     """
     parts = [np.empty((0, *_size(files[0], crop)), dtype=np.float32)]
     for run in np.split(numbers, _breaks(numbers, starts)):
@@ -91,7 +94,10 @@ def draw_frames(
             file = int(np.searchsorted(starts, run[0], side="right")) - 1
             array = load_array(files[file], axes=3, mapped=True)
             piece = array[..., run[0] - starts[file] : run[-1] - starts[file] + 1]
-            parts.append(cropped(np.moveaxis(piece, -1, 0), crop, files[file]).astype(np.float32))
+            with np.errstate(over="ignore", invalid="ignore"):
+                parts.append(cropped(np.moveaxis(piece, -1, 0), crop, files[file]).astype(np.float32))
+            if not np.isfinite(parts[-1]).all():
+                raise UserError(f"{files[file]} has pixels that are not finite; get it again")
     return np.concatenate(parts)
 
 

@@ -1,5 +1,6 @@
 """Cores of OpenRetina as ours: what to build, and its weights."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -7,6 +8,9 @@ import torch
 from torch import Tensor
 
 from retina_nb.errors import UserError
+
+# What a layer may have; what else it had would change what it computes.
+_OF_LAYERS = r"conv\..+|norm\.(weight|bias|running_mean|running_var|num_batches_tracked)|scale\.scale|bias\.bias"
 
 State = Mapping[str, Tensor]
 Part = tuple[dict[str, Any], dict[str, Tensor]]  # configuration and weights, both ours
@@ -164,6 +168,9 @@ def _layers(config: Mapping[str, Any], state: State) -> dict[str, Tensor]:
     for layer in range(len(config["hidden_channels"])):
         here, there = f"layers.{layer}", f"features.layer{layer}"
         own = {name.removeprefix(f"{there}."): value for name, value in state.items() if name.startswith(f"{there}.")}
+        for name in own:
+            if not re.fullmatch(_OF_LAYERS, name):
+                raise UserError(f"the checkpoint has weights {there}.{name}, and what they do is not known here")
         for name, value in _kernels(config["convolution"], own).items():
             weights[f"{here}.conv.{name}"] = value
         for name, value in _norm(own, config["hidden_channels"][layer]).items():
