@@ -85,7 +85,13 @@ def load_twin(
     stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
     stored.about |= about or {}
     parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
-    model = _build(stored, path, parts)
+    try:
+        model = _build(stored, path, parts)
+    except UserError:
+        raise
+    except Exception as error:  # a damaged description can raise anything
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{path}: what it says of its parts is damaged ({reason}); save or copy it again") from None
     _check_shapes(model, stored.weights, path)
     model.load_state_dict(stored.weights)
     return model.to(device).eval()
