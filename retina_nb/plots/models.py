@@ -42,7 +42,7 @@ def show_maps(
                 ax.set(xticks=[], yticks=[])
             else:
                 ax.set(ylabel=axes_names[0], xlabel=axes_names[1])
-            if row is axes[0]:
+            if ax in axes[0]:
                 ax.set_title(column, fontsize=9)
         if axes_names is None:
             row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)

@@ -31,7 +31,7 @@ def show_stimulus(recording: Recording, *, split: str = "train", frames: int = 8
             ax.imshow(image, cmap=CHANNEL_MAPS.get(name, "gray"), vmin=-limit, vmax=limit)
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set_visible(False)
-            if row is axes[0]:
+            if ax in axes[0]:
                 ax.set_title(f"{bin_ / recording.rate:.0f} s", fontsize=9)
         row[0].set_ylabel(name)
     return made
@@ -91,6 +91,6 @@ def show_predictions(panels: Sequence[Prediction], rate: float, *, seconds: floa
             ax.plot(time, prediction[-bins:] * rate, color=COLOURS[name], lw=1.2, label=name)
         ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))
         ax.set_title(panel.title, loc="left", fontsize=9)
-    axes[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=3)
+    axes[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=4)
     axes[-1, 0].set(xlabel="time (s)")
     return made

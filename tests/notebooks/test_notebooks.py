@@ -17,6 +17,10 @@ SMALL = {
         "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
         "max_epochs": 2,
     },
+    "02_classical_models": {
+        "dataset_settings": {"sessions": 1, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
+        "planted_minutes": 1,
+    },
 }
 
 # What its results.json holds at least.
@@ -24,6 +28,10 @@ RESULTS = {
     "01_train_a_twin": {
         *("dataset", "preset", "neurons", "cc_norm", "correlation", "cc_max", "cc_norm_gain_nonlinear"),
         *("rf_center_within_1px", "seconds", "peak_memory_gb", "device", "versions"),
+    },
+    "02_classical_models": {
+        *("dataset", "neurons", "cc_norm", "cc_norm_interval", "gain_over_linear_nonlinear", "filter_cosine"),
+        *("planted_signs_found", "coupling_spread", "contrast_weight", "pool_correlation", "seconds"),
     },
 }
 
