@@ -325,24 +325,8 @@ plots.show_by_type(pd.Series(other), kinds, xlabel="response to the opposite pol
 tables = {name: rnb.evaluate(model, recordings, baseline=None, seed=seed) for name, model in models.items()}
 cc_norm = pd.DataFrame({name: table["cc_norm"] for name, table in tables.items()})
 bits = pd.DataFrame({name: table["bits_per_spike"] for name, table in tables.items()})
-comparison = []
-for name in models:
-    median = rnb.compare_models(cc_norm[name], 0 * cc_norm[name], seed=seed)
-    gain = rnb.compare_models(cc_norm[name], cc_norm["linear-nonlinear"], seed=seed)
-    comparison.append(
-        {
-            "model": name,
-            "cc_norm": median.median_difference,
-            "low": median.low,
-            "high": median.high,
-            "gain": gain.median_difference,
-            "gain_low": gain.low,
-            "gain_high": gain.high,
-            "bits_per_spike": bits[name].median(),
-            "seconds": seconds[name],
-        }
-    )
-comparison = pd.DataFrame(comparison).set_index("model")
+comparison = rnb.compare_all_models(cc_norm, seed=seed)
+comparison["bits_per_spike"], comparison["seconds"] = bits.median(), pd.Series(seconds)
 comparison.round(3)
 
 # %% [markdown]
@@ -381,7 +365,7 @@ plots.show_predictions(panels, first.rate);
 results = {
     "dataset": dataset,
     "neurons": len(cc_norm),
-    "cc_norm": comparison["cc_norm"].to_dict(),
+    "cc_norm": comparison["median"].to_dict(),
     "cc_norm_interval": {name: [row.low, row.high] for name, row in comparison.iterrows()},
     "gain_over_linear_nonlinear": comparison["gain"].to_dict(),
     "bits_per_spike": comparison["bits_per_spike"].to_dict(),

@@ -21,6 +21,11 @@ SMALL = {
         "dataset_settings": {"sessions": 1, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
         "planted_minutes": 1,
     },
+    "03_cores_and_readouts": {
+        "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
+        "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
+        "max_epochs": 1,
+    },
 }
 
 # What its results.json holds at least.
@@ -32,6 +37,10 @@ RESULTS = {
     "02_classical_models": {
         *("dataset", "neurons", "cc_norm", "cc_norm_interval", "gain_over_linear_nonlinear", "filter_cosine"),
         *("planted_signs_found", "coupling_spread", "contrast_weight", "pool_correlation", "seconds"),
+    },
+    "03_cores_and_readouts": {
+        *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
+        *("mask_within_1px", "new_cells_cc_norm", "seconds"),
     },
 }
 

@@ -5,6 +5,7 @@ import pytest
 from helpers import small_recording
 
 from retina_nb import plots
+from retina_nb.evaluation import compare_all_models
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +57,26 @@ def test_learning_curve_and_positions():
     found = np.array([[1.0, 2.0], [3.0, 4.0]])
     figure = plots.show_positions(found, found + 0.5, (7, 9), 50.0)
     assert "50 µm" in figure.axes[1].get_xlabel()
+
+
+def test_models_side_by_side_have_a_row_each_and_their_gain():
+    scores = pd.DataFrame({"plain": [0.2, 0.4, 0.6], "better": [0.3, 0.5, 0.8]})
+    figure = plots.show_comparison(compare_all_models(scores), label="score")
+    left, right = figure.axes
+    assert [label.get_text() for label in left.get_yticklabels()] == ["plain", "better"]
+    assert right.get_xlabel() == "gain over plain, neuron by neuron"
+
+
+def test_kernels_are_maps_above_courses_that_end_at_the_present():
+    figure = plots.show_kernels(np.random.rand(3, 5, 7), np.random.rand(3, 9), ["a", "b", "c"], 30.0)
+    assert [ax.get_title() for ax in figure.axes[:3]] == ["a", "b", "c"]
+    assert figure.axes[3].lines[1].get_xdata()[-1] == 0
+
+
+def test_masks_lie_where_they_are_on_the_screen():
+    masks = {"twin": np.random.rand(2, 4, 6), "truth": np.random.rand(2, 8, 10)}
+    figure = plots.show_masks(masks, ["one", "two"], (8, 10))
+    small, large = figure.axes[0].images[0].get_extent(), figure.axes[2].images[0].get_extent()
+    assert list(small) == [1.5, 7.5, 5.5, 1.5]
+    assert list(large) == [-0.5, 9.5, 7.5, -0.5]
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "", ""]

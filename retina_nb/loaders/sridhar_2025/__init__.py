@@ -106,9 +106,7 @@ def load(
         neurons = {"cell": retina.cells}
         if locations:
             upside_down = stimulus == "natural_movie"
-            neurons |= sta_peaks(
-                _part(folder, "stas"), retina, edges, movie.frame_shape[1:], upside_down=upside_down
-            )
+            neurons |= sta_peaks(_part(folder, "stas"), retina, edges, movie.frame_shape[1:], upside_down=upside_down)
         recordings[name] = Recording(
             session=name,
             movie=movie,
