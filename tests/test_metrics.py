@@ -393,3 +393,14 @@ def test_unknown_metric_oversized_block_and_other_neurons_are_refused(poisson):
         compare_models(np.full(3, np.nan), np.ones(3))
     with pytest.raises(UserError, match="weights"):
         metrics.cc_norm(trials, rates, weights=np.ones(3) / 3)
+
+
+def test_quality_index_and_signal_to_noise_rise_with_the_signal():
+    rng = np.random.default_rng(0)
+    signal = rng.standard_normal((1, 2000, 1)) * np.array([0.0, 1.0, 3.0])
+    trials = signal + rng.standard_normal((5, 2000, 3))
+    index, ratio = metrics.quality_index(trials), metrics.signal_to_noise(trials)
+    # With noise alone the index is one over the number of trials.
+    np.testing.assert_allclose(index, [1 / 5, (1 + 1 / 5) / 2, (9 + 1 / 5) / 10], rtol=0.05)
+    np.testing.assert_allclose(ratio, [0, 1, 9], rtol=0.1, atol=0.05)
+    assert np.isnan(metrics.quality_index(np.zeros((3, 10, 1)))).all()

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
+from retina_nb import Movie
 from retina_nb.errors import UserError
-from retina_nb.loaders.normalize import ZscoredFrames, mean_and_std, zscore
+from retina_nb.loaders.normalize import ZscoredFrames, mean_and_std, normalize, zscore
 
 
 def test_movies_get_the_units_of_the_first():
@@ -32,3 +33,17 @@ def test_frames_that_are_normalised_when_looked_at_are_the_same():
 def test_movies_without_units_are_refused(pixels, says):
     with pytest.raises(UserError, match=says):
         mean_and_std(pixels, where="film")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_normalising_can_be_undone_also_twice(lazy):
+    grey = np.random.default_rng(0).uniform(0, 255, (2, 30, 5, 7)).astype(np.float32)
+    movie = Movie(ZscoredFrames(grey, 0.0, 1.0) if lazy else grey)
+    once = normalize(movie)
+    assert abs(np.asarray(once.frames[:, :]).mean()) < 1e-4
+    assert np.asarray(once.frames[:, :]).std() == pytest.approx(1, rel=1e-3)
+    twice = normalize(once, frames=np.arange(10))
+    for made in (once, twice):
+        np.testing.assert_allclose(made.original(made.frames[:, :]), grey, atol=1e-2)
+    with pytest.raises(UserError, match="numbers from 0 to 29"):
+        normalize(movie, frames=np.array([30]))
