@@ -188,7 +188,8 @@ def _fitted(spatial: Tensor, temporal: Tensor, rows: Rows) -> tuple[Tensor, ...]
     with torch.no_grad():
         blocks = [seen.signals(stimulus) for stimulus in rows.stimuli(seen.lag)]
     mean, contrast = (torch.cat(signal, dim=1)[0] for signal in zip(*blocks, strict=True))
-    scale = mean.std(dim=0).clamp(min=1e-6)
+    spread = mean.std(dim=0)
+    scale = torch.where(spread > 1e-6, spread, 1.0)  # a neuron without a filter sees nothing, and keeps it so
     mean, contrast = mean / scale, contrast / scale
 
     def loss(log_gain: Tensor, log_slope: Tensor, offset: Tensor, by_contrast: Tensor) -> Tensor:
