@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync lock
+.PHONY: help demo lab test check lint sync twin lock
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
 
@@ -29,6 +29,10 @@ lint: $(INSTALLED)
 
 sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
 	$(BIN)/python .ci/sync_notebooks.py
+
+twin: $(INSTALLED)  ## train the twin that comes with the package anew
+	$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -f notebooks/params/01_shipped_twin.yaml -o runs/shipped
+	mkdir -p retina_nb/twins && cp runs/shipped/twin.safetensors retina_nb/twins/simulated.safetensors
 
 # torch goes first and alone: on a machine that has its wheel at hand, nothing that follows may choose another build.
 $(INSTALLED): requirements.lock pyproject.toml

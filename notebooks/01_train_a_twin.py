@@ -16,14 +16,14 @@
 # **What you'll do**: train a twin, score it against what is possible at all, and check it against the truth.
 # **What you'll learn**: how noise limits scores, what a twin gains over a linear-nonlinear model, and whether it found
 # the cells' receptive fields.
-# **What you need**: nothing else; 3 minutes on two CPU cores.
+# **What you need**: nothing else; two minutes on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets()
 dataset_settings = {}  # what the dataset's loader takes, e.g. {"seed": 1}
 preset = "simulated_retina"  # one of rnb.presets()
 overrides = []  # changes to the preset, e.g. ["core.hidden_channels=[8,8]"]
-max_epochs = 25  # passes over the training data; 0 scores the linear-nonlinear model alone
+max_epochs = 50  # passes over the training data; 0 scores the linear-nonlinear model alone
 seed = 0  # fixes initial weights, order of batches and bootstrap
 output_dir = "runs/01_train_a_twin"  # where results go
 
@@ -188,7 +188,7 @@ if max_epochs:
 scores.to_csv(f"{output_dir}/scores.csv", index=False)
 
 # %%
-if dataset == "simulated" and not dataset_settings and not overrides and max_epochs >= 25:
+if dataset == "simulated" and not dataset_settings and not overrides and max_epochs >= 50:
     assert results["cc_norm"]["twin"] >= 0.85
     assert gain >= 0.15
     assert within_1px >= 0.9

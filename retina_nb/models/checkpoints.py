@@ -17,6 +17,7 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 
 _KEY = "retina_nb"
+SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
 
 
 @dataclass
@@ -70,7 +71,8 @@ def load_twin(
     core-readout models), of which nothing is executed.
 
     Args:
-        path_or_name: a ``.safetensors`` or ``.ckpt`` file, or a name listed by `zoo()`, which is downloaded once.
+        path_or_name: a ``.safetensors`` or ``.ckpt`` file; a name listed by `zoo()`, which is downloaded once; or
+            ``"simulated"``, the twin of the default simulated retina that comes with the package.
         device: where to put it.
         core, readout: modules of the right shapes, for a twin that was made of parts by hand.
         about: what the file does not say of its recordings or says wrongly, e.g. ``{"rate_hz": 30, "pixel_um": 50}``.
@@ -100,6 +102,8 @@ def load_twin(
 def _read_published(name: str) -> Stored:
     from retina_nb.models.published import PUBLISHED, find_published, remember_score
 
+    if name == SHIPPED:
+        return _read(Path(retina_nb.__file__).parent / "twins" / f"{SHIPPED}.safetensors")
     if name in PUBLISHED:
         stored = _read(find_published(name))
         remember_score(name, stored.about)
@@ -107,7 +111,7 @@ def _read_published(name: str) -> Stored:
     path = Path(name)
     if path.suffix or len(path.parts) > 1:
         raise UserError(f"no twin at {path}: check the path")
-    raise unknown("twin", name, PUBLISHED)
+    raise unknown("twin", name, [SHIPPED, *PUBLISHED])
 
 
 def _read(path: Path) -> Stored:

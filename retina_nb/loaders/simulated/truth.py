@@ -7,6 +7,7 @@ Victor 1978) and an output nonlinearity.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -96,19 +97,32 @@ class Truth(nn.Module):
 
     def neurons(self, session: str | None = None) -> pd.DataFrame:
         """What is known of each cell: type, place (pixels), polarity, latency (s), direction (degrees), nonlinear."""
-        return self._table.iloc[self._cells(session)].drop(columns="session").reset_index(drop=True)
+        return self._table.iloc[self._cells(session).cpu()].drop(columns="session").reset_index(drop=True)
 
-    @torch.no_grad()
+    @property
+    def stimulus_shape(self) -> tuple[int, int, int]:
+        """(channel, height, width) of the stimuli it answers for."""
+        channel, height, width = self.space.shape[1:]
+        return channel, height, width
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a twin knows of its recordings: rate (Hz), pixel size (µm), number of neurons of each session."""
+        neurons = self._table["session"].value_counts(sort=False).to_dict()
+        return {"rate_hz": self.rate, "pixel_um": self.pixel_um, "neurons": neurons, "channels": ["green", "UV"]}
+
     def forward(
         self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch time_out neuron"]:
         """The expected response (spikes per bin) of a session's cells, or of all; ``time_out = time - lag``.
 
+        It can be differentiated with respect to the stimulus.
+
         Raises:
             UserError: if there is no such session or the stimulus does not fit.
         """
+        channel, height, width = self.stimulus_shape
         if stimulus.shape[1:2] + stimulus.shape[3:] != self.space.shape[1:] or stimulus.shape[2] <= self.lag:
-            channel, height, width = self.space.shape[1:]
             raise UserError(
                 f"the truth needs a stimulus (batch, {channel}, time > {self.lag}, {height}, {width}), "
                 f"not {tuple(stimulus.shape)}"
@@ -168,6 +182,7 @@ class Truth(nn.Module):
                     rows.append((neuron, cell.y + dy, cell.x + dx, kind.subunit_um / self.pixel_um, weight))
         return pd.DataFrame(rows, columns=["neuron", "y", "x", "spread", "weight"])
 
+    @torch.no_grad()
     def calibrate(
         self,
         stimulus: Float[Tensor, "1 channel time height width"],
@@ -192,10 +207,10 @@ class Truth(nn.Module):
 
     def _cells(self, session: str | None) -> Tensor:
         if session is None:
-            return torch.arange(len(self._table))
+            return torch.arange(len(self._table), device=self.cell.device)
         if session not in self.sessions:
             raise unknown("session", session, self.sessions)
-        return torch.from_numpy(np.flatnonzero(self._table["session"] == session))
+        return torch.from_numpy(np.flatnonzero(self._table["session"] == session)).to(self.cell.device)
 
     def _first(self, part: Tensor) -> Tensor:
         """Place of each cell's first unit among the units of `part`."""
@@ -230,7 +245,7 @@ class Truth(nn.Module):
             total = trace.new_zeros(trace.shape[0], len(part), trace.shape[2])
             return total.index_add_(1, cell - part[0], weight * trace)
 
-        recent = torch.exp(torch.linspace(-3, 0, GAIN_BINS))
+        recent = torch.exp(torch.linspace(-3, 0, GAIN_BINS, device=excitation.device))
         contrast = pool(excitation).abs()
         contrast = F.conv1d(contrast.flatten(0, 1)[:, None], (recent / recent.sum())[None, None]).view_as(
             contrast[..., GAIN_BINS - 1 :]

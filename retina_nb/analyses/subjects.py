@@ -1,0 +1,176 @@
+"""The subject of an experiment: some neurons of a model, what screen they look at, and how they respond."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from retina_nb.errors import UserError, unknown
+
+# An experiment that asks for more batches than this shows its progress.
+_LONG = 20
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Neurons of a model under experiment; made by `subject`.
+
+    Args:
+        model: the twin, ensemble, baseline or truth.
+        session: whose neurons; None for all sessions', in sorted order.
+        neurons: numbers of the neurons, in the session or among all.
+        stimulus_shape: (channel, height, width) of its stimuli.
+        rate: bins per second (Hz).
+        pixel_um: side of a pixel on the retina (µm); None if unknown.
+        device: where the model is.
+    """
+
+    model: Any
+    session: str | None
+    neurons: np.ndarray
+    stimulus_shape: tuple[int, int, int]
+    rate: float
+    pixel_um: float | None
+    device: torch.device
+
+    @property
+    def lag(self) -> int:
+        """Bins of history before the first output."""
+        return self.model.lag
+
+    @property
+    def channels(self) -> list[str]:
+        """Names of the stimulus channels: those of the recordings, or their numbers."""
+        return list(self.model.about.get("channels") or map(str, range(self.stimulus_shape[0])))
+
+    def table(self) -> pd.DataFrame:
+        """A row for each neuron: ``session`` and ``neuron``, its number in the session."""
+        names = [(name, n) for name, count in _counts(self.model, self.session).items() for n in range(count)]
+        return pd.DataFrame([names[n] for n in self.neurons], columns=["session", "neuron"])
+
+    def respond(
+        self, stimulus: Float[Tensor, "batch channel time height width"]
+    ) -> Float[Tensor, "batch time_out neuron"]:
+        """The neurons' rates (events per bin), through which gradients flow to the stimulus."""
+        index = torch.from_numpy(self.neurons).to(self.device)
+        return self.model(stimulus.to(self.device), self.session).index_select(-1, index)
+
+    @torch.no_grad()
+    def rates(
+        self, stimuli: Float[np.ndarray, "batch channel time height width"], *, batch_size: int = 16
+    ) -> Float[np.ndarray, "batch time_out neuron"]:
+        """The neurons' rates (events per bin) to many stimuli, `batch_size` of which are shown at once.
+
+        Raises:
+            UserError: if the stimuli do not fit the model, or are not longer than its lag.
+        """
+        self.check(stimuli.shape)
+        parts = range(0, len(stimuli), batch_size)
+        made = [
+            self.respond(torch.as_tensor(np.ascontiguousarray(stimuli[start : start + batch_size]))).float().cpu()
+            for start in tqdm(parts, disable=len(parts) <= _LONG, leave=False)
+        ]
+        return torch.cat(made).numpy()
+
+    def show(
+        self, stimuli: Float[np.ndarray, "batch channel time height width"], *, batch_size: int = 16
+    ) -> Float[np.ndarray, "batch time neuron"]:
+        """The neurons' rates in every bin of stimuli that come after a screen which showed the first frame for long."""
+        before = np.repeat(stimuli[:, :, :1], self.lag, axis=2)
+        return self.rates(np.concatenate([before, stimuli], axis=2), batch_size=batch_size)
+
+    def check(self, shape: Sequence[int]) -> None:
+        """Refuse stimuli that do not fit the model.
+
+        Raises:
+            UserError: with the axis that does not fit.
+        """
+        channel, height, width = self.stimulus_shape
+        wanted = f"(batch, {channel}, time > {self.lag}, {height}, {width})"
+        if len(shape) != 5 or (shape[1], *shape[3:]) != self.stimulus_shape or shape[2] <= self.lag:
+            raise UserError(f"the stimuli {tuple(shape)} do not fit the model, which needs {wanted}")
+        if not shape[0]:
+            raise UserError("there are no stimuli to show: give one or more")
+
+    def pixels(self, um: float) -> float:
+        """A length on the retina (µm) in pixels.
+
+        Raises:
+            UserError: if the size of a pixel is unknown.
+        """
+        if not self.pixel_um:
+            raise UserError("the model does not know the size of its pixels: set model.about['pixel_um'] (µm)")
+        return um / self.pixel_um
+
+
+def subject(
+    model: Any,
+    *,
+    session: str | None = None,
+    neurons: int | Iterable[int] | None = None,
+    device: str | torch.device | None = None,
+) -> Subject:
+    """Choose the neurons of a model for an experiment.
+
+    Args:
+        model: a twin, ensemble, baseline or truth: what is called as ``model(stimulus, session)``, has a ``lag`` and
+            knows in ``about`` its rate and neurons.
+        session: whose neurons; all sessions' in sorted order if None.
+        neurons: their numbers, in the session or among all; all if None.
+        device: where to move the model; it stays where it is if None.
+
+    Raises:
+        UserError: if there is no such session or neuron, no neuron is chosen, or the model does not know its stimuli
+            or rate.
+    """
+    shape, about = getattr(model, "stimulus_shape", None), getattr(model, "about", {})
+    if shape is None:
+        raise UserError("the model does not know its stimuli: set model.stimulus_shape to (channel, height, width)")
+    if "rate_hz" not in about:
+        raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
+    total = sum(_counts(model, session).values())
+    chosen = np.arange(total) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
+    if not len(chosen):
+        raise UserError("no neuron was chosen: give at least one of neurons=, or none for all")
+    wrong = chosen[(chosen < 0) | (chosen >= total)]
+    if len(wrong):
+        where = f"session {session}" if session is not None else "the model"
+        raise UserError(f"there is no neuron {wrong[0]}: {where} has neurons 0 to {total - 1}")
+    if device is not None:
+        model.to(device)
+    here = next(chain(model.parameters(), model.buffers()), torch.zeros(())).device
+    model.eval()
+    return Subject(model, session, chosen, tuple(shape), float(about["rate_hz"]), about.get("pixel_um"), here)
+
+
+@contextmanager
+def frozen(model: Any) -> Iterator[None]:
+    """While it lasts, no gradients are kept for the model's own weights: an experiment needs those of the stimulus."""
+    learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    for parameter in learned:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in learned:
+            parameter.requires_grad_(True)
+
+
+def _counts(model: Any, session: str | None) -> dict[str, int]:
+    """Number of neurons of the session, or of all sessions in sorted order."""
+    counts = model.about.get("neurons")
+    if not counts:
+        raise UserError("the model does not know its neurons: set model.about['neurons'] to {session: number}")
+    if session is None:
+        return {name: counts[name] for name in sorted(counts)}
+    if session not in counts:
+        raise unknown("session of the model", session, counts)
+    return {session: counts[session]}

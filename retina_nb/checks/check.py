@@ -1,0 +1,32 @@
+"""One row of the table: what was recovered, how well, and how well it must be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Check:
+    """One property of the simulated retina that an analysis recovers.
+
+    Args:
+        check: what is recovered, with its unit, e.g. ``"preferred direction: median error (degrees)"``.
+        value: how well.
+        bound: what the value must reach or keep.
+        holds: whether it does.
+    """
+
+    check: str
+    value: float
+    bound: float
+    holds: bool
+
+
+def at_least(check: str, value: float, bound: float) -> Check:
+    """A check of a value that must not fall below its bound; NaN fails."""
+    return Check(check, float(value), bound, bool(np.greater_equal(value, bound)))
+
+
+def at_most(check: str, value: float, bound: float) -> Check:
+    """A check of a value that must not exceed its bound; NaN fails."""
+    return Check(check, float(value), bound, bool(np.less_equal(value, bound)))
