@@ -40,7 +40,8 @@ from retina_nb.metrics import bits_per_spike
 from retina_nb.models.glm import GLM, coupling_significance, fit_glm
 from retina_nb.models.linear_nonlinear import LinearNonlinear, fit_linear_nonlinear
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
-from retina_nb.models.subunits import fit_subunits, gaussians
+from retina_nb.models.subunit_fits import fit_subunits
+from retina_nb.models.subunits import gaussians
 
 started = time.perf_counter()
 

@@ -10,7 +10,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
-from retina_nb.models.subunits import fit_subunits, gaussians, pooled, through_time
+from retina_nb.models.subunit_fits import fit_subunits
+from retina_nb.models.subunits import gaussians, pooled, through_time
 
 RATE, HEIGHT, WIDTH = 30.0, 17, 19
 SPREAD = 1.2
@@ -135,6 +136,13 @@ def test_rates_are_those_of_the_formula(retina):
             expected = model.gain[neuron] * bent + model.base[neuron]
             torch.testing.assert_close(rates[0, :, neuron], expected, rtol=1e-3, atol=1e-4)
     assert rates.shape == (1, 40 - model.lag, 4)
+
+
+def test_a_recording_without_pixel_size_has_subunits_a_pixel_apart():
+    recording, _, _ = planted_cell(time=1600)
+    unknown = replace(recording, pixel_um=float("nan"))
+    model = fit_subunits({"a": unknown}, radius_um=100, history=0.2)["a"]
+    np.testing.assert_array_equal(np.unique(model.places), np.arange(-2, 3))
 
 
 @pytest.mark.parametrize("time", [5, 64, 70, 200])
