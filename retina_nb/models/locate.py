@@ -9,7 +9,7 @@ from torch import Tensor
 
 from retina_nb.recording import Recording
 
-_LAGS = (2, 4, 6)
+_LAGS = (1, 2, 4, 6)
 
 
 def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[np.ndarray, "neuron 2"]:
@@ -56,14 +56,17 @@ def _fine(frames: Tensor) -> Tensor:
 def _correlation_map(response: Tensor, course: Tensor) -> Float[np.ndarray, "neuron pixel"]:
     """Covariance of responses with a course in every pixel, over channels and lags.
 
-    Frames count alike, or a grating that fills the screen would drown the patterns that say where a cell looks.
+    Frames count alike, or a grating that fills the screen would drown the patterns that say where a cell looks; and so
+    do pixels.
     """
     course = course - course.mean(dim=(2, 3), keepdim=True)
     course = course / (course.std(dim=(0, 2, 3), keepdim=True) + 0.1 * course.std() + 1e-12)
+    course = course / (course.std(dim=1, keepdim=True) + 1e-12)
     pixels = course.movedim(1, 0).flatten(1)  # (time, channel * height * width)
     shape = (response.shape[1], course.shape[0], *course.shape[2:])
     maps = [(response[lag:].T @ pixels[:-lag]).reshape(shape).numpy() for lag in _LAGS]
-    smooth = gaussian_filter(np.stack(maps), (0, 0, 0, 1, 1))
+    smooth = gaussian_filter(np.stack(maps), (0, 0, 0, 1, 1), mode="constant")
+    smooth /= np.sqrt(gaussian_filter(np.ones(shape[2:]), 2**-0.5, mode="constant"))  # noise alike up to the edges
     return np.sqrt((smooth**2).sum(axis=(0, 2))).reshape(len(smooth[0]), -1)
 
 
