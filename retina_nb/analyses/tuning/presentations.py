@@ -1,0 +1,72 @@
+"""Showing stimuli and measuring how strongly neurons respond."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from tqdm.auto import tqdm
+
+from retina_nb.analyses.subjects import Subject, subject
+from retina_nb.analyses.tuning.measures import Measure
+from retina_nb.stimuli import Stimulus, batch
+
+# An experiment that shows more batches than this shows its progress.
+_LONG = 300
+
+
+def responses_to(
+    watching: Subject, stimuli: Sequence[Stimulus], measure: Measure, *, batch_size: int
+) -> Float[np.ndarray, "neuron condition ..."]:
+    """What is measured of every neuron's response to every stimulus, all of which every neuron sees.
+
+    Args:
+        watching: the neurons.
+        stimuli: conditions; shorter ones of a batch are followed by grey.
+        measure: of rates over the time of a stimulus.
+        batch_size: stimuli shown at once.
+    """
+    made = [
+        measure(watching.show(batch(part)[0], batch_size=batch_size).transpose(2, 0, 1) * watching.rate)
+        for part in _parts(stimuli, batch_size)
+    ]
+    return np.concatenate(made, axis=1)
+
+
+def local_responses(
+    watching: Subject,
+    centers: Float[np.ndarray, "neuron 2"],
+    make: Callable[[tuple[float, float]], list[Stimulus]],
+    measure: Measure,
+    *,
+    batch_size: int,
+) -> Float[np.ndarray, "neuron condition ..."]:
+    """What is measured of every neuron's response to stimuli of its own, which are shown at its place.
+
+    Args:
+        watching: the neurons.
+        centers: place (y, x) of each in pixels.
+        make: the conditions at a place, of one duration.
+        measure: of rates over the time of a stimulus.
+        batch_size: stimuli shown at once.
+    """
+    table, made = watching.table(), []
+    for row, (y, x) in tqdm(
+        zip(table.itertuples(), centers, strict=True), total=len(table), disable=len(table) <= _LONG, leave=False
+    ):
+        # Alone in its session, so that others need not answer.
+        one = subject(watching.model, session=str(row.session), neurons=int(str(row.neuron)))
+        rates = one.show(batch(make((float(y), float(x))))[0], batch_size=batch_size)
+        made.append(measure(rates.transpose(2, 0, 1) * watching.rate))
+    return np.concatenate(made)
+
+
+def _parts(stimuli: Sequence[Stimulus], batch_size: int) -> Iterator[Sequence[Stimulus]]:
+    starts = range(0, len(stimuli), batch_size)
+    for start in tqdm(starts, disable=len(starts) <= _LONG, leave=False):
+        yield stimuli[start : start + batch_size]
+
+
+def grey_rates(watching: Subject) -> Float[np.ndarray, " neuron"]:
+    """The neurons' rates (events per second) at a grey screen."""
+    channel, height, width = watching.stimulus_shape
+    return watching.show(np.zeros((1, channel, 1, height, width), dtype=np.float32))[0, 0] * watching.rate
