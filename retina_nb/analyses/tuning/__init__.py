@@ -11,8 +11,13 @@ from retina_nb.analyses.tuning.directions import (
     vector_sum,
 )
 from retina_nb.analyses.tuning.flashes import FlashResponses, flash_responses
-from retina_nb.analyses.tuning.motion import spatial_frequency_tuning, speed_tuning, temporal_frequency_tuning
-from retina_nb.analyses.tuning.spots import contrast_tuning, size_tuning
+from retina_nb.analyses.tuning.motion import (
+    contrast_tuning,
+    spatial_frequency_tuning,
+    speed_tuning,
+    temporal_frequency_tuning,
+)
+from retina_nb.analyses.tuning.spots import size_tuning
 
 __all__ = [
     "ColourTuning",

@@ -1,6 +1,7 @@
 """A tuning curve of one dimension, and what is read from it."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -111,17 +112,17 @@ def rising(values: object, name: str) -> Float[np.ndarray, " value"]:
 def fit_naka_rushton(curve: TuningCurve) -> pd.DataFrame:
     """Fit ``peak * c**n / (c**n + c50**n)`` to the responses to contrasts c (Naka & Rushton 1966).
 
-    Least squares within 0 < n < 8 and c50 up to four times the largest contrast; within the contrasts shown, a curve that
-    does not bend has a c50 beyond them.
+    Least squares with n up to 8 and c50 up to four times the largest contrast: there it lies if the curve is straight.
 
     Args:
         curve: responses to three contrasts or more.
 
     Returns:
-        DataFrame with the columns of ``curve.neurons`` and ``peak`` (events per second), ``c50``, ``exponent``, ``r2``,
-        the part of the variance over contrasts that the fit explains; ``gain``, the steepest slope of the fit within
-        the contrasts shown (events per second for a unit of contrast); and ``growth``, the fit's exponent at the largest
-        contrast: a response that doubles with contrast has 1, one that saturates 0. NaN for neurons that do not respond.
+        DataFrame with the columns of ``curve.neurons`` and ``peak`` (events per second), ``c50``, ``exponent``;
+        ``r2``, the part of the variance over contrasts that the fit explains; ``gain``, the steepest slope of the fit
+        within the contrasts shown (events per second for a unit of contrast); and ``growth``, its exponent at the
+        largest contrast: 1 for a response that doubles with contrast, 0 for one that is saturated. NaN for neurons that
+        do not respond.
 
     Raises:
         UserError: if there are fewer than three contrasts.
@@ -166,7 +167,7 @@ def _half_crossings(octaves: np.ndarray, response: np.ndarray) -> np.ndarray:
     half = response[best] / 2
 
     def crossing(steps: range) -> float:
-        for near, far in zip(steps, steps[1:], strict=False):
+        for near, far in pairwise(steps):
             if response[far] < half:
                 part = (response[near] - half) / (response[near] - response[far])
                 return octaves[near] + part * (octaves[far] - octaves[near])

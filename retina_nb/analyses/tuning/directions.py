@@ -30,7 +30,8 @@ class DirectionTuning:
         responses: events per second above the rate at grey.
         preferred_direction: angle of the sum of response vectors (degrees).
         dsi: its length as a part of the sum of the responses: 1 if a single direction drives the neuron.
-        dsi_null: (preferred - null) / (preferred + null), of the direction with the strongest response and its opposite.
+        dsi_null: (preferred - null) / (preferred + null), of the direction with the strongest response and its
+            opposite.
         p_direction: how probable so long a vector would be if direction did not matter; see `direction_tuning_p`.
         preferred_orientation: of the stripes or edges that drive the neuron most (degrees from 0, horizontal, below
             180; 90 is vertical), across the axis of motion, from the sum of vectors at twice the angle.
@@ -199,15 +200,14 @@ def direction_tuning_p(
     """How probable a vector sum so long would be if the direction did not matter.
 
     A model gives the same rate each time, so that without noise the smallest difference between directions, such as
-    pixels make, would count as a preference. The test is therefore the experimenter's: as many trials as a recording has
-    are drawn with Poisson noise from the model's rates, and directions are permuted over all presentations (directions
-    x trials). p is the part of the permutations, the presentations as they are included, whose summed vector is at
-    least as long. More trials find weaker preferences; for what a number of trials can tell about a real cell, choose
-    that number.
+    pixels make, would count as a preference. The test is therefore the experimenter's: as many trials as a recording
+    has are drawn with Poisson noise from the model's rates, and directions are permuted over all presentations
+    (directions x trials). p is the part of the permutations, the presentations as they are included, whose summed
+    vector is at least as long. More trials find weaker preferences: p is what so many trials tell of a real cell.
 
     Args:
-        events: expected number in a presentation of each direction; in the units of the recording a twin was trained on,
-            whose noise is taken for Poisson's.
+        events: expected number in a presentation of each direction; its noise is taken for Poisson's, also if the
+            recording's responses were no counts.
         directions: degrees.
         cycles: 1 for directions, 2 for axes.
         trials: presentations of each direction.

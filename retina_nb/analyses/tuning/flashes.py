@@ -28,12 +28,12 @@ class FlashResponses:
         off: the same of the dark one.
         on_off_index: (on - off) / (on + off): 1 for ON, -1 for OFF cells; 0 if there is no response.
         fall: how far the rate falls below that at grey, during the spot with which it falls further.
-        suppression_index: (fall - rise) / (fall + rise), in which rise is the larger of `on` and `off`: 1 for cells that
-            stimuli only silence.
-        time_to_peak: from the onset of the spot with the larger response to its peak (s), refined by a parabola; NaN if
-            there is no response.
-        transience: 1 - the rate above grey at the end of that spot, as a part of the peak; 1 if it has ended or fallen
-            below grey, 0 if it lasts; NaN if there is no response.
+        suppression_index: (fall - rise) / (fall + rise), in which rise is the larger of `on` and `off`: 1 for cells
+            that stimuli only silence.
+        transience: 1 - the rate above grey at the end of the spot with the larger response, as a part of its peak: 1 if
+            the response has ended, 0 if it lasts; NaN if there is none.
+        latency: from the onset of a pulse of a single frame, of the sign with the larger response, to the peak of the
+            response (s), refined by a parabola; NaN if there is no response. A step's peak is later in sustained cells.
     """
 
     neurons: pd.DataFrame
@@ -44,12 +44,12 @@ class FlashResponses:
     on_off_index: Float[np.ndarray, " neuron"]
     fall: Float[np.ndarray, " neuron"]
     suppression_index: Float[np.ndarray, " neuron"]
-    time_to_peak: Float[np.ndarray, " neuron"]
     transience: Float[np.ndarray, " neuron"]
+    latency: Float[np.ndarray, " neuron"]
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row for each neuron with its numbers."""
-        names = ["on", "off", "on_off_index", "fall", "suppression_index", "time_to_peak", "transience"]
+        names = ["on", "off", "on_off_index", "fall", "suppression_index", "transience", "latency"]
         return self.neurons.assign(**{name: getattr(self, name) for name in names})
 
 
@@ -67,7 +67,7 @@ def flash_responses(
     batch_size: int = 16,
     seed: int = 0,
 ) -> FlashResponses:
-    """Show a bright and a dark spot on each neuron's receptive field.
+    """Show a bright and a dark spot on each neuron's receptive field, for a while and for a single frame.
 
     The polarity is told from the onsets of both, and not from onset and offset of one, after which the response to the
     onset may last.
@@ -92,13 +92,18 @@ def flash_responses(
     places = centers_or_found(watching, centers, seed=seed)
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
-        options = {"diameter": diameter, "center": place, "duration": duration, "before": BEFORE, "after": 0.0}
-        return [spot(screen, contrast=sign * contrast, colour=colour, **options) for sign in (1, -1)]
+        options = {"diameter": diameter, "center": place, "before": BEFORE, "colour": colour}
+        times = [(duration, 0.0), (1 / screen.rate, duration - 1 / screen.rate)]
+        return [
+            spot(screen, contrast=sign * contrast, duration=during, after=after, **options)
+            for during, after in times
+            for sign in (1, -1)
+        ]
 
-    rates = local_responses(watching, places, make, lambda one: one, batch_size=batch_size)
+    shown = local_responses(watching, places, make, lambda one: one, batch_size=batch_size)
     onset = screen.frames(BEFORE)
-    grey = grey_rates(watching)
-    after = rates[..., onset:] - grey[:, None, None]
+    rates = shown[:, :2]
+    after, pulse = np.split(shown[..., onset:] - grey_rates(watching)[:, None, None], 2, axis=1)
     on, off = after.max(axis=-1).clip(min=0).T
     best = after[np.arange(len(after)), (off > on).astype(int)]
     fall, rise = (-after.min(axis=(1, 2))).clip(min=0), np.maximum(on, off)
@@ -111,8 +116,8 @@ def flash_responses(
         on_off_index=relative_difference(on, off),
         fall=fall,
         suppression_index=relative_difference(fall, rise),
-        time_to_peak=_peak_bins(best) / screen.rate,
         transience=_transience(best),
+        latency=_peak_bins(pulse[np.arange(len(pulse)), pulse.max(axis=-1).argmax(axis=1)]) / screen.rate,
     )
 
 

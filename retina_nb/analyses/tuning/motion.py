@@ -1,4 +1,4 @@
-"""Tuning to the speed of bars and to the temporal and spatial frequency of gratings."""
+"""Tuning to the speed of bars and to the temporal frequency, spatial frequency and contrast of gratings."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -83,8 +83,9 @@ def temporal_frequency_tuning(
     """The response to drifting gratings over their temporal frequency (Hz).
 
     The response is the larger of two numbers of a neuron: the mean rate above grey (F0), and the amplitude at the
-    grating's frequency (F1). Which of them is larger where they are largest sorts neurons into those that pool rectified
-    inputs and those that follow the bars (Skottun et al. 1991); ``modulation`` of the curve's table is F1 / F0 there.
+    grating's frequency (F1). Which of them is larger, where each is largest, tells neurons that pool rectified inputs
+    from those that follow the stripes (Skottun et al. 1991); ``modulation`` of the curve's table is F1 / F0, infinite
+    for neurons whose mean rate does not rise.
 
     Args:
         model: a twin, ensemble, baseline or truth.
@@ -101,12 +102,12 @@ def temporal_frequency_tuning(
         batch_size: stimuli shown at once.
 
     Raises:
-        UserError: if the frequencies do not rise or are too high for the rate, a cycle is longer than the duration, there
-            is no direction, or neuron or stimulus do not fit the model.
+        UserError: if the frequencies do not rise or are too high for the rate, a cycle is longer than the duration,
+            there is no direction, or neuron or stimulus do not fit the model.
     """
     watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
     values = rising(frequencies, "frequencies")
-    conditions = [(wavelength, frequency) for frequency in values]
+    conditions = [{"wavelength": wavelength, "frequency": frequency} for frequency in values]
     options = {"duration": duration + settle, "contrast": contrast, "colour": colour}
     f0, f1 = _grating_responses(watching, screen, conditions, _some(directions), settle, batch_size, options)
     return _of_best_harmonic(watching, "temporal frequency", "Hz", values, f0, f1, directions)
@@ -153,10 +154,54 @@ def spatial_frequency_tuning(
             f"gratings of {values[-1]:g} cycles per mm cannot be shown with pixels of {screen.pixel_um:g} µm: "
             f"the finest has {500 / screen.pixel_um:.3g}"
         )
-    conditions = [(1000 / frequency, temporal_frequency) for frequency in values]
+    conditions = [{"wavelength": 1000 / frequency, "frequency": temporal_frequency} for frequency in values]
     options = {"duration": duration + settle, "contrast": contrast, "colour": colour}
     f0, f1 = _grating_responses(watching, screen, conditions, _some(directions), settle, batch_size, options)
     return _of_best_harmonic(watching, "spatial frequency", "cycles/mm", values, f0, f1, directions)
+
+
+def contrast_tuning(
+    model: Any,
+    *,
+    contrasts: Sequence[float] = (0.125, 0.25, 0.5, 1, 1.5, 2),
+    wavelength: float = 400.0,
+    frequency: float = 2.0,
+    directions: Sequence[float] = FOUR,
+    duration: float = 2.0,
+    settle: float = 0.5,
+    colour: Sequence[float] | None = None,
+    session: str | None = None,
+    neurons: int | Iterable[int] | None = None,
+    device: str | None = None,
+    batch_size: int = 16,
+) -> TuningCurve:
+    """The response to drifting gratings over their contrast, as `temporal_frequency_tuning`.
+
+    `fit_naka_rushton` fits a saturating curve to it.
+
+    Args:
+        model: a twin, ensemble, baseline or truth.
+        contrasts: amplitudes.
+        wavelength: µm.
+        frequency: Hz.
+        directions: degrees; each neuron's curve is that of the one to which it responds most.
+        duration: of each grating after `settle` (s), of which whole cycles count.
+        settle: seconds after its start that do not count.
+        colour: weight of each channel; all 1 if None.
+        session: whose neurons; all sessions' if None.
+        neurons: their numbers; all if None.
+        device: where to run the model.
+        batch_size: stimuli shown at once.
+
+    Raises:
+        UserError: if the contrasts do not rise, or as for `temporal_frequency_tuning`.
+    """
+    watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
+    values = rising(contrasts, "contrasts")
+    conditions = [{"wavelength": wavelength, "frequency": frequency, "contrast": contrast} for contrast in values]
+    options = {"duration": duration + settle, "colour": colour}
+    f0, f1 = _grating_responses(watching, screen, conditions, _some(directions), settle, batch_size, options)
+    return _of_best_harmonic(watching, "contrast", "", values, f0, f1, directions)
 
 
 def harmonics(frequency: float, rate: float, first: int) -> Measure:
@@ -187,20 +232,17 @@ def harmonics(frequency: float, rate: float, first: int) -> Measure:
 def _grating_responses(
     watching: Subject,
     screen: Screen,
-    conditions: list[tuple[float, float]],
+    conditions: Sequence[dict[str, Any]],
     directions: Sequence[float],
     settle: float,
     batch_size: int,
     options: dict[str, Any],
 ) -> tuple[np.ndarray, np.ndarray]:
-    """F0 above grey and F1 (neuron, condition, direction) for each wavelength and frequency."""
+    """F0 above grey and F1 (neuron, condition, direction) of gratings of each condition."""
     made = []
-    for wavelength, frequency in conditions:
-        gratings = [
-            drifting_grating(screen, direction=direction, wavelength=wavelength, frequency=frequency, **options)
-            for direction in directions
-        ]
-        measure = harmonics(frequency, screen.rate, screen.frames(settle))
+    for condition in conditions:
+        gratings = [drifting_grating(screen, direction=one, **condition, **options) for one in directions]
+        measure = harmonics(condition["frequency"], screen.rate, screen.frames(settle))
         made.append(responses_to(watching, gratings, measure, batch_size=batch_size))
     f0, f1 = np.moveaxis(np.stack(made, axis=1), -1, 0)
     return f0 - grey_rates(watching)[:, None, None], f1

@@ -1,4 +1,4 @@
-"""Tuning to the size and the contrast of spots that are shown at each neuron's own place."""
+"""Tuning to the size of spots that are shown at each neuron's own place."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from retina_nb.analyses.subjects import Subject, subject
+from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.curves import TuningCurve, rising
 from retina_nb.analyses.tuning.measures import strongest
@@ -56,72 +56,6 @@ def size_tuning(
     """
     watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
     values = rising(diameters, "diameters")
-    shown = [(diameter, contrast) for diameter in values]
-    return _spot_curve(
-        watching, screen, "diameter", "µm", values, shown, colour, duration, window, centers, batch_size, seed
-    )
-
-
-def contrast_tuning(
-    model: Any,
-    *,
-    contrasts: Sequence[float] = (0.125, 0.25, 0.5, 1.0, 1.5, 2.0),
-    diameter: float = 200.0,
-    colour: Sequence[float] | None = None,
-    duration: float = 0.5,
-    window: float = 0.1,
-    centers: Float[np.ndarray, "neuron 2"] | None = None,
-    session: str | None = None,
-    neurons: int | Iterable[int] | None = None,
-    device: str | None = None,
-    batch_size: int = 16,
-    seed: int = 0,
-) -> TuningCurve:
-    """The largest rate after the onset of a spot of each contrast, bright or dark, on each neuron's receptive field.
-
-    `fit_naka_rushton` fits a saturating curve to it.
-
-    Args:
-        model: a twin, ensemble, baseline or truth.
-        contrasts: of bright spots, whose negative dark ones have; each neuron's curve is that of the sign to which it
-            responds more, ``sign`` of the curve's table of neurons.
-        diameter: of the spots (µm).
-        colour: weight of each channel; all 1 if None.
-        duration: of a spot (s).
-        window: over which the rate is averaged (s).
-        centers: place (y, x) of each neuron in pixels from the middle of the top left one; from `find_centers` if None.
-        session: whose neurons; all sessions' if None.
-        neurons: their numbers; all if None.
-        device: where to run the model.
-        batch_size: stimuli shown at once.
-        seed: of the search for centres.
-
-    Raises:
-        UserError: if the contrasts do not rise, the centres do not fit, or neuron or stimulus do not fit the model.
-    """
-    watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
-    values = rising(contrasts, "contrasts")
-    shown = [(diameter, contrast) for contrast in values]
-    return _spot_curve(
-        watching, screen, "contrast", "", values, shown, colour, duration, window, centers, batch_size, seed
-    )
-
-
-def _spot_curve(
-    watching: Subject,
-    screen: Screen,
-    variable: str,
-    unit: str,
-    values: np.ndarray,
-    shown: list[tuple[float, float]],
-    colour: Sequence[float] | None,
-    duration: float,
-    window: float,
-    centers: np.ndarray | None,
-    batch_size: int,
-    seed: int,
-) -> TuningCurve:
-    """Each neuron's responses to spots (diameter, contrast) of the sign of contrast that it prefers."""
     places = centers_or_found(watching, centers, seed=seed)
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
@@ -129,7 +63,7 @@ def _spot_curve(
         return [
             spot(screen, diameter=diameter, contrast=sign * contrast, **options)
             for sign in (1, -1)
-            for diameter, contrast in shown
+            for diameter in values
         ]
 
     measure = strongest(max(screen.frames(window), 1))
@@ -137,4 +71,4 @@ def _spot_curve(
     both = rates.reshape(len(rates), 2, len(values)) - grey_rates(watching)[:, None, None]
     dark = (both[:, 1].max(axis=1) > both[:, 0].max(axis=1)).astype(int)
     neurons = watching.table().assign(y=places[:, 0], x=places[:, 1], sign=1 - 2 * dark)
-    return TuningCurve(neurons, variable, unit, values, both[np.arange(len(both)), dark])
+    return TuningCurve(neurons, "diameter", "µm", values, both[np.arange(len(both)), dark])
