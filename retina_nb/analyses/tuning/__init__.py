@@ -1,7 +1,7 @@
 """What neurons prefer: polarity, direction, speed, frequency, size, contrast and colour, from textbook stimuli."""
 
 from retina_nb.analyses.tuning.centers import find_centers
-from retina_nb.analyses.tuning.colours import ColourTuning, colour_tuning
+from retina_nb.analyses.tuning.colours import FIELDS, ColourTuning, colour_tuning
 from retina_nb.analyses.tuning.curves import TuningCurve, fit_naka_rushton, naka_rushton
 from retina_nb.analyses.tuning.directions import (
     DirectionTuning,
@@ -20,6 +20,7 @@ from retina_nb.analyses.tuning.motion import (
 from retina_nb.analyses.tuning.spots import size_tuning
 
 __all__ = [
+    "FIELDS",
     "ColourTuning",
     "DirectionTuning",
     "FlashResponses",

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, label
 
-from retina_nb.analyses.subjects import Subject, frozen
+from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError
 
 
@@ -23,17 +23,19 @@ def find_centers(watching: Subject, *, stimuli: int = 16, seed: int = 0) -> Floa
         stimuli: number of operating points.
         seed: of the noise.
     """
+    rng = torch.Generator().manual_seed(seed)
     channel, height, width = watching.stimulus_shape
-    noise = torch.randn(
-        (stimuli, channel, watching.lag + 1, height, width), generator=torch.Generator().manual_seed(seed)
-    )
+    noise = torch.randn((stimuli, channel, watching.lag + 1, height, width), generator=rng)
     noise = noise.to(watching.device).requires_grad_()
-    places = []
+    table, places = watching.table(), np.zeros((len(watching.neurons), 2))
     with frozen(watching.model), torch.enable_grad():
-        for rate in watching.respond(noise)[:, 0].sum(dim=0):
-            (gradient,) = torch.autograd.grad(rate, noise, retain_graph=True)
-            places.append(_center(gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy()))
-    return np.stack(places)
+        # Session by session, so that a graph has no more neurons than needed.
+        for session, rows in table.groupby("session").indices.items():
+            here = subject(watching.model, session=str(session), neurons=table["neuron"].iloc[rows])
+            for row, rate in zip(rows, here.respond(noise)[:, 0].sum(dim=0), strict=True):
+                (gradient,) = torch.autograd.grad(rate, noise, retain_graph=True)
+                places[row] = _center(gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy())
+    return places
 
 
 def centers_or_found(

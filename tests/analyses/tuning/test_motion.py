@@ -25,7 +25,7 @@ def test_mean_and_amplitude_of_a_wave_are_found_over_whole_cycles(frequency):
 def test_frequencies_that_cannot_be_measured_are_refused():
     with pytest.raises(UserError, match="stay below 15 Hz"):
         harmonics(15.0, 30, 0)
-    with pytest.raises(UserError, match="shorter than a cycle of 0.5 Hz"):
+    with pytest.raises(UserError, match=r"shorter than a cycle of 0\.5 Hz"):
         harmonics(0.5, 30, 10)(np.ones((1, 40)))
 
 
