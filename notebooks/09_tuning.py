@@ -206,7 +206,9 @@ gains = pd.DataFrame(
         "growth with contrast": fits["twin"]["growth"],
     }
 )[~silenced].reindex(table.index)
-planted_gain = pd.DataFrame({"growth with contrast": fits["truth"]["growth"]}) if truth else None
+planted_gain = None
+if truth:
+    planted_gain = pd.DataFrame({"growth with contrast": fits["truth"]["growth"]})[~silenced].reindex(table.index)
 plots.show_indices(gains, groups, planted_gain);
 
 # %% [markdown]

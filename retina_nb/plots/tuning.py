@@ -119,11 +119,12 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
     names = list(dict.fromkeys(name for part in shown for name in part))
     colours = dict(zip(names, _GROUPS, strict=False))
     for ax, curve, part in zip(axes[0], curves, shown, strict=True):
-        with np.errstate(invalid="ignore"):
-            relative = curve.responses / curve.peak[:, None]
         for name in part:
-            members = relative[(np.asarray(groups) == name) & curve.responsive]
-            low, middle, high = np.quantile(members, [0.25, 0.5, 0.75], axis=0)
+            members = (np.asarray(groups) == name) & curve.responsive
+            if not members.any():
+                continue
+            relative = curve.responses[members] / curve.peak[members, None]
+            low, middle, high = np.quantile(relative, [0.25, 0.5, 0.75], axis=0)
             ax.fill_between(curve.values, low, high, color=colours[name], alpha=0.2, lw=0)
             ax.plot(curve.values, middle, "o-", ms=3, lw=1.5, color=colours[name])
         unit = f" ({curve.unit})" if curve.unit else ""
@@ -131,7 +132,7 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
         ax.set_xscale("log", base=2)
         ax.set_xticks(curve.values, [f"{value:g}" for value in curve.values], fontsize=7, rotation=45)
         ax.minorticks_off()
-        ax.set(xlabel=curve.variable + unit, ylim=(-0.25, 1.1))
+        ax.set(xlabel=curve.variable + unit, ylim=(-0.1, 1.1))
     axes[0, 0].set_ylabel("response / peak")
     handles = [axes[0, 0].plot([], [], "o-", ms=3, color=colour, label=name)[0] for name, colour in colours.items()]
     made.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=min(len(names), 7))
