@@ -15,9 +15,10 @@ _LAGS = (2, 4, 6)
 def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[np.ndarray, "neuron 2"]:
     """Place (y, x) of each neuron's receptive field, in pixels from the middle of the top left pixel.
 
-    Correlates the response with the recent stimulus and with the energy of its change, so that cells which respond
-    to both polarities are found too. What the whole screen does at a time is taken out first, since natural
-    scenes correlate over long distances. The place is the peak of the smoothed map that stands out more.
+    Correlates the response with the recent stimulus, with the energy of its change and with that of its fine
+    structure, so that cells which respond to both polarities, or are silenced by contrast, are found too. What the
+    whole screen does at a time is taken out first, since natural scenes correlate over long distances. Each neuron's
+    place is the peak of the map whose peak stands out most in both halves of the recording.
 
     Args:
         recording: a session with training bins.
@@ -26,15 +27,17 @@ def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[n
     train = recording.bins("train")[:bins]
     response = recording.responses[train]
     response = torch.from_numpy(response - response.mean(axis=0))
-    stimulus = torch.from_numpy(recording.stimulus_at(train))
-    smooth = _smooth_in_time(stimulus)
-    maps = np.stack(
-        [_correlation_map(response, course) for course in (smooth, smooth.diff(n=1, dim=1, prepend=smooth[:, :1]) ** 2)]
-    )
-    flat = maps.reshape(2, recording.n_neurons, -1)
-    contrast = flat.max(axis=-1) / (np.median(flat, axis=-1) + 1e-12)
-    best = flat[contrast.argmax(axis=0), np.arange(recording.n_neurons)]
-    return np.stack(np.unravel_index(best.argmax(axis=-1), maps.shape[2:]), axis=1).astype(np.float32)
+    smooth = _smooth_in_time(torch.from_numpy(recording.stimulus_at(train)))
+    change, fine = smooth.diff(n=1, dim=1, prepend=smooth[:, :1]), _fine(smooth).sum(dim=0, keepdim=True)
+    halves = (slice(0, len(train) // 2), slice(len(train) // 2, None))
+    maps, stands_out = [], []
+    for course in (smooth, change**2, fine**2):
+        first, second = (_correlation_map(response[half], course[:, half]) for half in halves)
+        maps.append(first + second)
+        stands_out.append(np.sqrt(_height(first, second) * _height(second, first)))
+    best = np.stack(maps)[np.argmax(stands_out, axis=0), np.arange(recording.n_neurons)]
+    places = np.unravel_index(best.argmax(axis=-1), recording.movie.frame_shape[1:])
+    return np.stack(places, axis=1).astype(np.float32)
 
 
 def _smooth_in_time(stimulus: Tensor) -> Tensor:
@@ -44,12 +47,26 @@ def _smooth_in_time(stimulus: Tensor) -> Tensor:
     return smooth.reshape(traces.shape).movedim(-1, 1)
 
 
-def _correlation_map(response: Tensor, course: Tensor) -> np.ndarray:
-    """(neuron, height, width): covariance of responses with a course in every pixel, over channels and lags."""
+def _fine(frames: Tensor) -> Tensor:
+    """What is smaller than a few pixels."""
+    narrow, wide = (gaussian_filter(frames.numpy(), (0, 0, sigma, sigma)) for sigma in (0.8, 2))
+    return torch.from_numpy(narrow - wide)
+
+
+def _correlation_map(response: Tensor, course: Tensor) -> Float[np.ndarray, "neuron pixel"]:
+    """Covariance of responses with a course in every pixel, over channels and lags.
+
+    Frames count alike, or a grating that fills the screen would drown the patterns that say where a cell looks.
+    """
     course = course - course.mean(dim=(2, 3), keepdim=True)
-    course = (course - course.mean(dim=1, keepdim=True)) / (course.std() + 1e-12)
+    course = course / (course.std(dim=(0, 2, 3), keepdim=True) + 0.1 * course.std() + 1e-12)
     pixels = course.movedim(1, 0).flatten(1)  # (time, channel * height * width)
     shape = (response.shape[1], course.shape[0], *course.shape[2:])
     maps = [(response[lag:].T @ pixels[:-lag]).reshape(shape).numpy() for lag in _LAGS]
     smooth = gaussian_filter(np.stack(maps), (0, 0, 0, 1, 1))
-    return np.sqrt((smooth**2).sum(axis=(0, 2)))
+    return np.sqrt((smooth**2).sum(axis=(0, 2))).reshape(len(smooth[0]), -1)
+
+
+def _height(maps: Float[np.ndarray, "neuron pixel"], other: Float[np.ndarray, "neuron pixel"]) -> np.ndarray:
+    """(neuron,): how far each map stands out of its median where the other has its peak."""
+    return maps[np.arange(len(maps)), other.argmax(axis=1)] / (np.median(maps, axis=1) + 1e-12)

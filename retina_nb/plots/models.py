@@ -110,7 +110,7 @@ def show_medians(scores: pd.DataFrame, groups: Sequence[str], *, label: str) -> 
     image = ax.imshow(medians, cmap="viridis", vmin=0, vmax=1, aspect="auto")
     for (row, column), value in np.ndenumerate(medians.to_numpy()):
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="w" if value < 0.6 else "k")
-    for row, column in enumerate(np.nanargmax(medians.fillna(-np.inf), axis=1)):
+    for row, column in enumerate(medians.dropna(how="all").fillna(-np.inf).to_numpy().argmax(axis=1)):
         ax.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, edgecolor=TRUTH, lw=2))
     ax.set(yticks=range(len(medians)), yticklabels=medians.index)
     ax.set_xticks(range(medians.shape[1]), [name.replace(" ", "\n", 1) for name in medians.columns], fontsize=8)

@@ -1,32 +1,54 @@
 """White noise."""
 
 import numpy as np
-from jaxtyping import Float
+
+from retina_nb.errors import UserError, unknown
+from retina_nb.stimuli.making import positive, timing
+from retina_nb.stimuli.stimulus import Screen, Stimulus
+
+KINDS = ("binary", "gaussian", "sparse")
 
 
 def white_noise(
-    frames: int,
-    size: tuple[int, int],
+    screen: Screen,
     *,
-    channels: int = 1,
+    duration: float,
     stixel: int = 1,
     hold: int = 1,
+    kind: str = "binary",
+    density: float = 0.05,
     contrast: float = 1.0,
-    rng: np.random.Generator,
-) -> Float[np.ndarray, "channel time height width"]:
-    """Binary dense white noise, independent in every stixel and channel.
+    seed: int | np.random.Generator = 0,
+) -> Stimulus:
+    """White noise, independent in every stixel and channel (Chichilnisky 2001).
 
     Args:
-        frames: length in frames.
-        size: (height, width) in pixels.
-        channels: number of colour channels.
+        screen: what it is for.
+        duration: in seconds.
         stixel: side of a noise square in pixels.
         hold: frames that each noise image stays on screen.
-        contrast: the noise is plus or minus this value.
-        rng: source of randomness.
+        kind: ``"binary"`` (plus or minus the contrast), ``"gaussian"`` (of this standard deviation), or ``"sparse"``
+            (a few squares of plus or minus the contrast on grey).
+        density: share of squares that are not grey in sparse noise.
+        contrast: see `kind`.
+        seed: fixes the noise.
+
+    Raises:
+        UserError: if there is no such kind, or a number is not possible.
     """
-    images, rows, columns = -(-frames // hold), -(-size[0] // stixel), -(-size[1] // stixel)
-    noise = rng.integers(0, 2, (channels, images, rows, columns)) * 2 - 1
+    positive(duration=duration, stixel=stixel, hold=hold)
+    if kind not in KINDS:
+        raise unknown("kind of noise", kind, KINDS)
+    if not 0 < density <= 1:
+        raise UserError(f"density must be above 0 and at most 1, not {density}")
+    rng, count = np.random.default_rng(seed), screen.frames(duration)
+    images, rows, columns = -(-count // hold), -(-screen.size[0] // stixel), -(-screen.size[1] // stixel)
+    shape = (screen.channels, images, rows, columns)
+    noise = rng.standard_normal(shape) if kind == "gaussian" else rng.integers(0, 2, shape) * 2 - 1
+    if kind == "sparse":
+        noise = noise * (rng.random(shape) < density)
     for axis, repeat in ((1, hold), (2, stixel), (3, stixel)):
         noise = noise.repeat(repeat, axis)
-    return (contrast * noise[:, :frames, : size[0], : size[1]]).astype(np.float32)
+    frames = (contrast * noise[:, :count, : screen.size[0], : screen.size[1]]).astype(np.float32)
+    parameters = {"duration": duration, "stixel": stixel, "hold": hold, "kind": kind, "contrast": contrast}
+    return Stimulus(frames, screen, timing(screen, [("noise", 0.0, duration, {})]), parameters)

@@ -12,7 +12,7 @@ from retina_nb.models.glm import fit_glm
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.sparse_autoencoder import SparseAutoencoder
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
-from retina_nb.models.subunits import fit_subunits
+from retina_nb.models.subunit_fits import fit_subunits
 from retina_nb.readouts import GaussianMaskReadout, SessionReadouts
 
 

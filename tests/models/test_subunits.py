@@ -10,7 +10,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
-from retina_nb.models.subunits import fit_subunits, gaussians, pooled, through_time
+from retina_nb.models.subunit_fits import fit_subunits
+from retina_nb.models.subunits import gaussians, pooled, through_time
 
 RATE, HEIGHT, WIDTH = 30.0, 17, 19
 SPREAD = 1.2
@@ -85,6 +86,8 @@ def test_their_shape_in_space_and_time_is_the_planted_one(fine):
 def test_the_pool_of_simulated_cells_is_found_where_their_subunits_are(retina):
     recording, truth, model = retina
     for neuron, units in enumerate(truth):
+        if recording.neurons["type"][neuron].startswith("ON-OFF DS"):
+            continue  # inhibition from one side, which the model has not, moves their pool
         spread = torch.tensor([units["spread"].iloc[0]], dtype=torch.float32)
         places = (torch.tensor(units[["y", "x"]].to_numpy(), dtype=torch.float32), model.subunit_places[neuron])
         weights = (torch.tensor(units["weight"].to_numpy(), dtype=torch.float32), model.pooling[neuron].detach())
@@ -115,7 +118,9 @@ def test_rectified_cells_are_predicted_better_than_by_a_linear_filter(retina):
         rnb.evaluate(one, {"simulated_1": recording}, baseline=None)["cc_norm"]
         for one in (model, fit_linear_nonlinear({"simulated_1": recording}))
     ]
-    assert (scores[0] > 0.6).all()
+    selective = np.array([kind.startswith("ON-OFF DS") for kind in recording.neurons["type"]])
+    assert (scores[0][~selective] > 0.8).all()
+    assert (scores[0] > scores[1]).all()
     assert np.median(scores[0] - scores[1]) > 0.1
 
 
@@ -135,6 +140,13 @@ def test_rates_are_those_of_the_formula(retina):
             expected = model.gain[neuron] * bent + model.base[neuron]
             torch.testing.assert_close(rates[0, :, neuron], expected, rtol=1e-3, atol=1e-4)
     assert rates.shape == (1, 40 - model.lag, 4)
+
+
+def test_a_recording_without_pixel_size_has_subunits_a_pixel_apart():
+    recording, _, _ = planted_cell(time=1600)
+    unknown = replace(recording, pixel_um=float("nan"))
+    model = fit_subunits({"a": unknown}, radius_um=100, history=0.2)["a"]
+    np.testing.assert_array_equal(np.unique(model.places), np.arange(-2, 3))
 
 
 @pytest.mark.parametrize("time", [5, 64, 70, 200])

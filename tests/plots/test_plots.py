@@ -80,3 +80,44 @@ def test_masks_lie_where_they_are_on_the_screen():
     assert list(small) == [1.5, 7.5, 5.5, 1.5]
     assert list(large) == [-0.5, 9.5, 7.5, -0.5]
     assert [ax.get_title() for ax in figure.axes] == ["one", "two", "", ""]
+
+
+def test_maps_have_a_title_for_each_column_and_a_name_for_each_row():
+    maps = {name: np.random.default_rng(0).standard_normal((5, 7)) for name in ("truth", "found")}
+    figure = plots.show_maps({"one": maps, "two": maps})
+    assert [ax.get_title() for ax in figure.axes] == ["truth", "found", "", ""]
+    assert [ax.get_ylabel() for ax in figure.axes] == ["one", "", "two", ""]
+    matrices = plots.show_maps({"": maps}, limit=3, label="errors", axes_names=("neuron", "source"))
+    assert [ax.get_ylabel() for ax in matrices.axes] == ["neuron", "neuron", "errors"]
+    assert matrices.axes[0].images[0].get_clim() == (-3, 3)
+
+
+def test_curves_have_one_colour_for_a_name_in_every_panel():
+    curve = np.arange(4.0)
+    figure = plots.show_curves(
+        {"a": {"planted": curve, "mine": curve}, "b": {"mine": curve}}, np.arange(4) / 30, ylabel="effect"
+    )
+    first, second = figure.axes
+    assert first.get_ylabel() == "effect"
+    assert first.lines[2].get_color() == second.lines[1].get_color()
+
+
+def test_types_are_sorted_by_their_medians_and_every_neuron_is_drawn():
+    figure = plots.show_by_type(pd.Series([3.0, 1.0, 2.0, 0.0]), ["ON", "OFF", "ON", "OFF"], xlabel="weight")
+    (ax,) = figure.axes
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["OFF", "ON"]
+    assert sorted(x for line in ax.lines if line.get_marker() == "o" for x in line.get_xdata()) == [0, 1, 2, 3]
+
+
+def test_the_best_model_of_each_group_is_framed():
+    scores = pd.DataFrame({"simple": [0.9, 0.8, 0.1, np.nan], "rich": [0.5, 0.6, 0.7, np.nan]})
+    ax, _ = plots.show_medians(scores, ["a", "a", "b", "c"], label="score").axes
+    frames = {(round(frame.get_x() + 0.47), round(frame.get_y() + 0.45)) for frame in ax.patches}
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    assert {(0, names.index("a")), (1, names.index("b"))} <= frames
+    assert len(frames) == 2
+
+
+def test_frames_of_a_stimulus_say_when_they_were_shown():
+    figure = plots.show_stimulus(small_recording(), frames=3, every=1)
+    assert [ax.get_title() for ax in figure.axes] == ["0 s", "1 s", "2 s", "", "", ""]

@@ -19,7 +19,7 @@ from retina_nb.loaders.simulated.cells import place_cells
 from retina_nb.loaders.simulated.movies import CLIP_FRAMES
 from retina_nb.loaders.simulated.truth import Truth
 from retina_nb.recording import Movie, Recording
-from retina_nb.stimuli import natural, noise, parametric
+from retina_nb.stimuli import Screen, making, motion, natural, noise
 
 CARD = DatasetCard(
     summary="mouse-like ganglion cells of twelve types with known receptive fields, delays and noise",
@@ -160,7 +160,8 @@ def _recording(
 def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
     """Draw the movie, calibrate the truth on it and let the cells respond."""
     seed = settings["seed"]
-    drawn = movies.clips(settings["clips"] + settings["test_clips"], settings["size"], np.random.default_rng([seed, 3]))
+    screen = Screen(settings["size"], RATE, PIXEL_UM, 2)
+    drawn = movies.clips(settings["clips"] + settings["test_clips"], screen, np.random.default_rng([seed, 3]))
     movie = drawn.swapaxes(0, 1).reshape(drawn.shape[1], -1, *settings["size"])
     # Calibrated on a part of the movie that has every kind of clip, to be quick.
     part = torch.from_numpy(movie[None, :, : 30 * CLIP_FRAMES])
@@ -178,7 +179,7 @@ def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
 
 
 def _cached(settings: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    source = "".join(inspect.getsource(module) for module in (cells, movies, truth, natural, noise, parametric))
+    source = "".join(inspect.getsource(module) for module in (cells, movies, truth, making, motion, natural, noise))
     key = hashlib.sha256((json.dumps(settings, sort_keys=True) + source).encode()).hexdigest()[:16]
     path = cache_dir() / "simulated" / f"{key}.npz"
     if path.exists():

@@ -3,56 +3,54 @@
 import numpy as np
 from jaxtyping import Float
 
-from retina_nb.stimuli import drifting_grating, moving_bar, natural_movie, white_noise
+from retina_nb.stimuli import Screen, drifting_grating, moving_bar, natural_movie, white_noise
 
 CLIP_FRAMES = 150
 
 
-def clips(
-    count: int, size: tuple[int, int], rng: np.random.Generator
-) -> Float[np.ndarray, "clip channel time height width"]:
-    """Clips of two channels; of every five, two are natural, two a battery of patterns and one is white noise."""
+def clips(count: int, screen: Screen, rng: np.random.Generator) -> Float[np.ndarray, "clip channel time height width"]:
+    """Clips of 5 s; of every five, two are natural, two a battery of patterns and one is white noise."""
     kinds = (_natural, _battery, _noise, _natural, _battery)
-    return np.stack([kinds[index % len(kinds)](size, rng) for index in range(count)])
+    return np.stack([kinds[index % len(kinds)](screen, rng) for index in range(count)])
 
 
-def _natural(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    return natural_movie(CLIP_FRAMES, size, channels=2, speed=0.6, rng=rng)
+def _natural(screen: Screen, rng: np.random.Generator) -> np.ndarray:
+    return natural_movie(screen, duration=CLIP_FRAMES / screen.rate, speed=900, seed=rng).frames
 
 
-def _noise(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    return white_noise(CLIP_FRAMES, size, channels=2, stixel=2, hold=2, rng=rng)
+def _noise(screen: Screen, rng: np.random.Generator) -> np.ndarray:
+    return white_noise(screen, duration=CLIP_FRAMES / screen.rate, stixel=2, hold=2, seed=rng).frames
 
 
-def _battery(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+def _battery(screen: Screen, rng: np.random.Generator) -> np.ndarray:
     """A bar, a grating and full-field flicker, a third of a clip each, in random order and with random parameters."""
-    third = CLIP_FRAMES // 3
-    parts = []
+    third, parts = CLIP_FRAMES // 3, []
     for pattern in rng.permutation(["bar", "grating", "flicker"]):
         colour = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0))[rng.integers(3)]
         direction, contrast = rng.uniform(0, 360), rng.uniform(1, 2)
         if pattern == "bar":
             part = moving_bar(
-                third,
-                size,
+                screen,
                 direction=direction,
-                speed=rng.uniform(0.4, 1.0),
-                length=rng.uniform(3, 8),
+                speed=rng.uniform(600, 1500),
+                width=None,
+                length=rng.uniform(150, 400),
+                duration=third / screen.rate,
                 contrast=contrast * rng.choice([-1, 1]),
                 colour=colour,
-            )
+            ).frames
         elif pattern == "grating":
             part = drifting_grating(
-                third,
-                size,
+                screen,
                 direction=direction,
-                wavelength=rng.uniform(3, 10),
-                temporal_frequency=rng.uniform(0.03, 0.15),
+                wavelength=rng.uniform(150, 500),
+                frequency=rng.uniform(1.0, 4.5),
+                duration=third / screen.rate,
                 contrast=contrast,
                 colour=colour,
-            )
+            ).frames
         else:
-            part = _flicker(third, size, contrast / 2, colour, rng)
+            part = _flicker(third, screen.size, contrast / 2, colour, rng)
         parts.append(part)
     return np.concatenate(parts, axis=1)
 
