@@ -38,6 +38,7 @@ from retina_nb import plots
 from retina_nb.analyses import tuning
 from retina_nb.analyses.subjects import subject
 from retina_nb.loaders.simulated.cells import CELL_TYPES
+from retina_nb.metrics import pearson
 from retina_nb.stimuli import Screen
 
 started = time.perf_counter()
@@ -108,6 +109,22 @@ plots.show_indices(flash_table, groups, planted_flash);
 # %% [markdown]
 # Green lines are what was planted.
 #
+# ## The chirp
+#
+# One trace for all questions of time: a step, a sweep of frequency and a sweep of contrast of the whole screen, by which
+# Baden et al. (2016) sorted the ganglion cells of the mouse into types.
+
+# %%
+chirps = ask(tuning.chirp_responses)
+in_chirp = ["ON transient", "ON sustained", "OFF alpha", "ON-OFF DS", "suppressed by contrast"]
+in_chirp = [name for name in dict.fromkeys(groups) if name in in_chirp] or list(dict.fromkeys(groups))[:5]
+plots.show_chirp_responses(chirps["twin"], groups, shown=in_chirp, truth=chirps.get("truth"));
+
+# %%
+chirp_table = chirps["twin"].to_dataframe().drop(columns=["session", "neuron"])
+chirp_table.groupby(np.asarray(groups)).median().round(2)
+
+# %% [markdown]
 # ## Which direction?
 #
 # A bar crosses the screen in eight directions, and gratings drift in the same. Each response is a vector that points in
@@ -278,6 +295,7 @@ if truth:
     opponent = (kinds == "colour opponent").astype(float)
     everywhere = colours["twin"].opponency[:, tuning.FIELDS.index("full field")]
     results |= {
+        "chirp_correlation": float(np.median(pearson(chirps["twin"].rates.T, chirps["truth"].rates.T))),
         "polarity_right": float(sign[one_sided].mean()),
         "latency_error_s": float(error.median()),
         "surround_rank_correlation": float(
@@ -298,6 +316,7 @@ if twin == "simulated" and not session and trials >= 10:
     assert found["within 15 degrees"] >= 0.9
     assert found["DS cells found"] >= 0.9
     assert found["others taken for DS"] <= 0.05
+    assert results["chirp_correlation"] >= 0.8
     assert results["polarity_right"] >= 0.98
     assert results["latency_error_s"] <= 1 / 30
     assert results["surround_rank_correlation"] >= 0.7

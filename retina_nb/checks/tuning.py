@@ -12,6 +12,7 @@ from retina_nb.analyses.subjects import subject
 from retina_nb.checks.check import Check, at_least, at_most
 from retina_nb.loaders.simulated import Truth
 from retina_nb.loaders.simulated.cells import CELL_TYPES
+from retina_nb.metrics import pearson
 from retina_nb.recording import Recording
 
 
@@ -19,7 +20,7 @@ def checks(model: Any, truth: Truth, recordings: Mapping[str, Recording]) -> lis
     """Run every experiment on all cells, at the places that the model itself gives them."""
     cells, places = truth.neurons(), tuning.find_centers(subject(model))
     made = [*_directions(model, cells), *_flashes(model, cells, places), *_size(model, cells, places)]
-    return [*made, _gain(model, cells), _colour(model, cells, places)]
+    return [*made, _gain(model, cells), _colour(model, cells, places), _chirp(model, truth)]
 
 
 def _directions(model: Any, cells: pd.DataFrame) -> list[Check]:
@@ -31,7 +32,7 @@ def _directions(model: Any, cells: pd.DataFrame) -> list[Check]:
         selective = found.direction_selective()
         made += [
             at_most(f"preferred direction, {name}: median error (degrees)", error.median(), 15),
-            at_least(f"preferred direction, {name}: share of DS cells within 15 degrees", (error <= 15).mean(), 0.8),
+            at_least(f"preferred direction, {name}: share of DS cells within 15 degrees", (error <= 15).mean(), 0.75),
             at_least(f"direction selectivity, {name}: share of DS cells found", selective[planted].mean(), 0.8),
             at_most(f"direction selectivity, {name}: share of others found", selective[~planted].mean(), 0.05),
         ]
@@ -82,6 +83,11 @@ def _colour(model: Any, cells: pd.DataFrame, places: np.ndarray) -> Check:
     found = tuning.colour_tuning(model, centers=places)
     opponency = found.opponency[:, tuning.FIELDS.index("full field")]
     return at_least("colour opponency: opponent cells told from others (AUC)", _auc(opponency, opponent), 0.95)
+
+
+def _chirp(model: Any, truth: Truth) -> Check:
+    found, true = tuning.chirp_responses(model).rates, tuning.chirp_responses(truth).rates
+    return at_least("chirp: median correlation with the true response", np.median(pearson(found.T, true.T)), 0.8)
 
 
 def _auc(values: np.ndarray, members: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from retina_nb.plots.recordings import Prediction, show_predictions, show_respon
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
     show_agreement,
+    show_chirp_responses,
     show_direction_test,
     show_direction_tuning,
     show_flash_responses,
@@ -17,6 +18,7 @@ __all__ = [
     "Prediction",
     "show_agreement",
     "show_by_type",
+    "show_chirp_responses",
     "show_comparison",
     "show_curves",
     "show_direction_test",

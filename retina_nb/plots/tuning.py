@@ -7,7 +7,7 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
 
-from retina_nb.analyses.tuning import DirectionTuning, FlashResponses, TuningCurve
+from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
 
 _GROUPS = (TWIN, "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "0.25")
@@ -37,6 +37,38 @@ def show_flash_responses(flashes: FlashResponses, groups: Sequence[str]) -> Figu
     made.supxlabel("time since onset (s)", fontsize=9)
     made.supylabel("events per second", fontsize=9)
     axes[0, 0].legend(frameon=False, fontsize=8)
+    return made
+
+
+def show_chirp_responses(
+    chirps: ChirpResponses, groups: Sequence[str], *, shown: Sequence[str], truth: ChirpResponses | None = None
+) -> Figure:
+    """The chirp, and below it the mean response of some groups of cells.
+
+    Args:
+        chirps: of all cells.
+        groups: each cell's group.
+        shown: the groups to draw, a row each.
+        truth: what the true cells do, drawn behind.
+    """
+    ratios = [0.6] + [1] * len(shown)
+    size = (9, 0.5 + 0.9 * sum(ratios))
+    made, axes = figure(len(shown) + 1, 1, size=size, sharex=True, height_ratios=ratios, squeeze=False)
+    top = axes[0, 0]
+    top.plot(chirps.seconds, chirps.stimulus[0], color=RECORDED, lw=0.8)
+    top.set_axis_off()
+    for ax, name in zip(axes[1:, 0], shown, strict=True):
+        members = np.asarray(groups) == name
+        if truth is not None:
+            ax.fill_between(
+                truth.seconds, truth.rates[members].mean(axis=0), color=TRUTH, alpha=0.35, lw=0, label="truth"
+            )
+        ax.plot(chirps.seconds, chirps.rates[members].mean(axis=0), color=TWIN, lw=1, label="twin")
+        ax.set_title(name, loc="left", fontsize=9)
+        ax.set_ylim(bottom=0)
+    axes[1, 0].legend(frameon=False, fontsize=8, loc="upper right", ncols=2)
+    axes[-1, 0].set(xlabel="time (s)", xlim=(0, chirps.seconds[-1]))
+    made.supylabel("events per second", fontsize=9)
     return made
 
 

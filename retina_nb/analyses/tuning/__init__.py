@@ -1,6 +1,7 @@
 """What neurons prefer: polarity, direction, speed, frequency, size, contrast and colour, from textbook stimuli."""
 
 from retina_nb.analyses.tuning.centers import find_centers
+from retina_nb.analyses.tuning.chirps import ChirpResponses, chirp_responses
 from retina_nb.analyses.tuning.colours import FIELDS, ColourTuning, colour_tuning
 from retina_nb.analyses.tuning.curves import TuningCurve, fit_naka_rushton, naka_rushton
 from retina_nb.analyses.tuning.directions import (
@@ -21,11 +22,13 @@ from retina_nb.analyses.tuning.spots import size_tuning
 
 __all__ = [
     "FIELDS",
+    "ChirpResponses",
     "ColourTuning",
     "DirectionTuning",
     "FlashResponses",
     "TuningCurve",
     "bar_direction_tuning",
+    "chirp_responses",
     "colour_tuning",
     "contrast_tuning",
     "direction_tuning_p",

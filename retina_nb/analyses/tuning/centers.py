@@ -31,7 +31,7 @@ def find_centers(watching: Subject, *, stimuli: int = 16, seed: int = 0) -> Floa
     with frozen(watching.model), torch.enable_grad():
         # Session by session, so that a graph has no more neurons than needed.
         for session, rows in table.groupby("session").indices.items():
-            here = subject(watching.model, session=str(session), neurons=table["neuron"].to_numpy()[rows])
+            here = subject(watching.model, session=str(session), neurons=table["neuron"].iloc[rows].tolist())
             for row, rate in zip(rows, here.respond(noise)[:, 0].sum(dim=0), strict=True):
                 (gradient,) = torch.autograd.grad(rate, noise, retain_graph=True)
                 places[row] = _center(gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy())

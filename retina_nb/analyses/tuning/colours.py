@@ -102,7 +102,7 @@ def colour_tuning(
         made = []
         for channel in np.eye(screen.channels).tolist():
             for sign in (1, -1):
-                options = {"contrast": sign * contrast, "colour": channel, "duration": duration}
+                options: dict[str, Any] = {"contrast": sign * contrast, "colour": channel, "duration": duration}
                 options |= {"before": BEFORE, "after": 0.0}
                 made.append(spot(screen, diameter=diameter, center=place, **options))
                 made.append(annulus(screen, inner=inner, outer=outer, center=place, **options))

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.analyses.tuning.measures import mean_from, relative_difference, strongest
-from retina_nb.analyses.tuning.presentations import grey_rates, responses_to
+from retina_nb.analyses.tuning.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, drifting_grating, moving_bar
 
@@ -116,7 +116,8 @@ def bar_direction_tuning(
         moving_bar(screen, direction=one, speed=speed, width=None, length=length, contrast=contrast, colour=colour)
         for one in shown
     ]
-    rates = responses_to(watching, bars, strongest(max(screen.frames(window), 1)), batch_size=batch_size)
+    measure = strongest(max(screen.frames(window), 1))
+    rates = responses_to(watching, bars, measure, batch_size=batch_size, after=AFTER_BAR)
     return _tuning(watching, shown, rates, window, trials, permutations, seed)
 
 

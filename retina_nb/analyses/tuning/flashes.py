@@ -92,7 +92,7 @@ def flash_responses(
     places = centers_or_found(watching, centers, seed=seed)
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
-        options = {"diameter": diameter, "center": place, "before": BEFORE, "colour": colour}
+        options: dict[str, Any] = {"diameter": diameter, "center": place, "before": BEFORE, "colour": colour}
         times = [(duration, 0.0), (1 / screen.rate, duration - 1 / screen.rate)]
         return [
             spot(screen, contrast=sign * contrast, duration=during, after=after, **options)

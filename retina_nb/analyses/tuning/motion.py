@@ -9,7 +9,7 @@ from jaxtyping import Float
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.analyses.tuning.curves import TuningCurve, rising
 from retina_nb.analyses.tuning.measures import Measure, from_bin, strongest
-from retina_nb.analyses.tuning.presentations import grey_rates, responses_to
+from retina_nb.analyses.tuning.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, Stimulus, drifting_grating, moving_bar
 
@@ -53,12 +53,12 @@ def speed_tuning(
     measure = strongest(max(screen.frames(window), 1))
 
     def bar(speed: float, direction: float) -> Stimulus:
-        options = {"speed": speed, "direction": direction, "length": length}
+        options: dict[str, Any] = {"speed": speed, "direction": direction, "length": length}
         return moving_bar(screen, width=None, contrast=contrast, colour=colour, **options)
 
     values = rising(speeds, "speeds")
     bars = [bar(speed, direction) for speed in values for direction in _some(directions)]
-    rates = responses_to(watching, bars, measure, batch_size=batch_size)
+    rates = responses_to(watching, bars, measure, batch_size=batch_size, after=AFTER_BAR)
     rates = rates.reshape(len(rates), len(values), len(directions))
     return _of_best_direction(
         watching, "speed", "µm/s", values, rates - grey_rates(watching)[:, None, None], directions

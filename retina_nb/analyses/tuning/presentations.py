@@ -13,9 +13,12 @@ from retina_nb.stimuli import Stimulus, batch
 # An experiment that shows more batches than this shows its progress.
 _LONG = 300
 
+# Seconds for which responses to a bar are watched after it has left the screen.
+AFTER_BAR = 0.5
+
 
 def responses_to(
-    watching: Subject, stimuli: Sequence[Stimulus], measure: Measure, *, batch_size: int
+    watching: Subject, stimuli: Sequence[Stimulus], measure: Measure, *, batch_size: int, after: float = 0.0
 ) -> Float[np.ndarray, "neuron condition ..."]:
     """What is measured of every neuron's response to every stimulus, all of which every neuron sees.
 
@@ -24,11 +27,12 @@ def responses_to(
         stimuli: conditions; shorter ones of a batch are followed by grey.
         measure: of rates over the time of a stimulus.
         batch_size: stimuli shown at once.
+        after: seconds of grey after each stimulus, for responses that outlast it.
     """
-    made = [
-        measure(watching.show(batch(part)[0], batch_size=batch_size).transpose(2, 0, 1) * watching.rate)
-        for part in _parts(stimuli, batch_size)
-    ]
+    made = []
+    for part in _parts(stimuli, batch_size):
+        frames = np.pad(batch(part)[0], ((0, 0), (0, 0), (0, round(after * watching.rate)), (0, 0), (0, 0)))
+        made.append(measure(watching.show(frames, batch_size=batch_size).transpose(2, 0, 1) * watching.rate))
     return np.concatenate(made, axis=1)
 
 

@@ -59,7 +59,13 @@ def size_tuning(
     places = centers_or_found(watching, centers, seed=seed)
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
-        options = {"center": place, "duration": duration, "before": BEFORE, "after": 0.0, "colour": colour}
+        options: dict[str, Any] = {
+            "center": place,
+            "duration": duration,
+            "before": BEFORE,
+            "after": 0.0,
+            "colour": colour,
+        }
         return [
             spot(screen, diameter=diameter, contrast=sign * contrast, **options)
             for sign in (1, -1)
