@@ -3,6 +3,7 @@
 Angles are in degrees, 0 towards the right of the screen and 90 towards its top; contrasts in units in which 0 is grey.
 """
 
+from retina_nb.stimuli.files import load_stimulus, save_stimulus, to_levels
 from retina_nb.stimuli.flashes import chirp, flash, flash_train, flicker, paired_flash, random_flicker, steps
 from retina_nb.stimuli.motion import drifting_grating, motion_onset, motion_reversal, moving_bar, reversing_grating
 from retina_nb.stimuli.natural import image_sequence, moving_texture, natural_movie, object_motion
@@ -21,6 +22,7 @@ __all__ = [
     "flash_train",
     "flicker",
     "image_sequence",
+    "load_stimulus",
     "looming",
     "motion_onset",
     "motion_reversal",
@@ -31,8 +33,10 @@ __all__ = [
     "paired_flash",
     "random_flicker",
     "reversing_grating",
+    "save_stimulus",
     "sequence",
     "spot",
     "steps",
+    "to_levels",
     "white_noise",
 ]

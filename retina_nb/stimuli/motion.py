@@ -38,7 +38,7 @@ def moving_bar(
         UserError: if a size, speed or duration is not possible.
     """
     positive(speed=speed, length=length)
-    crossing = (extent(screen, direction) * screen.pixel_um + length) / speed
+    crossing = ((extent(screen, direction) + 2) * screen.pixel_um + length) / speed
     duration = crossing if duration is None else duration
     positive(duration=duration)
     count = screen.frames(duration)

@@ -133,14 +133,17 @@ def test_the_subunits_of_a_cell_add_up_to_its_receptive_field():
 
 
 def test_direction_selective_cells_prefer_the_planted_direction():
-    from retina_nb.stimuli import moving_bar
+    from retina_nb.stimuli import Screen, moving_bar
 
     truth = load_truth()
+    screen = Screen.of(truth)
     cells = truth.neurons()
     responses = []
     directions = np.arange(0, 360, 45)
     for direction in directions:
-        bar = moving_bar(120, (18, 16), direction=float(direction), speed=0.6, length=5, contrast=1.5, colour=(1, 1))
+        bar = moving_bar(
+            screen, direction=float(direction), speed=900, length=250, width=None, duration=4, contrast=1.5
+        ).frames
         rest = np.zeros((2, truth.lag, 18, 16), np.float32)
         responses.append(truth(torch.from_numpy(np.concatenate([rest, bar], axis=1))[None])[0].sum(dim=0))
     vector = torch.stack(responses).T.numpy() @ np.exp(1j * np.deg2rad(directions))
