@@ -93,7 +93,7 @@ def flash_responses(
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
         options: dict[str, Any] = {"diameter": diameter, "center": place, "before": BEFORE, "colour": colour}
-        times = [(duration, 0.0), (1 / screen.rate, duration - 1 / screen.rate)]
+        times = [(duration, 0.0), (1 / screen.rate, max(duration - 1 / screen.rate, 0.0))]
         return [
             spot(screen, contrast=sign * contrast, duration=during, after=after, **options)
             for during, after in times

@@ -53,15 +53,23 @@ def local_responses(
         measure: of rates over the time of a stimulus.
         batch_size: stimuli shown at once.
     """
-    table, made = watching.table(), []
-    for row, (y, x) in tqdm(
-        zip(table.itertuples(), centers, strict=True), total=len(table), disable=len(table) <= _LONG, leave=False
-    ):
-        # Alone in its session, so that others need not answer.
-        one = subject(watching.model, session=str(row.session), neurons=int(str(row.neuron)))
-        rates = one.show(batch(make((float(y), float(x))))[0], batch_size=batch_size)
-        made.append(measure(rates.transpose(2, 0, 1) * watching.rate))
-    return np.concatenate(made)
+    table = watching.table()
+    conditions = len(make((float(centers[0, 0]), float(centers[0, 1]))))
+    together = max(batch_size // conditions, 1)
+    # Cells of one session together, so that those of others need not answer.
+    parts = [
+        (session, rows[start : start + together])
+        for session, rows in table.groupby("session").indices.items()
+        for start in range(0, len(rows), together)
+    ]
+    made: list[np.ndarray] = [np.empty(0)] * len(table)
+    for session, rows in tqdm(parts, disable=len(parts) <= _LONG, leave=False):
+        some = subject(watching.model, session=str(session), neurons=table["neuron"].iloc[rows].tolist())
+        stimuli = [one for y, x in centers[rows] for one in make((float(y), float(x)))]
+        rates = some.show(batch(stimuli)[0], batch_size=batch_size) * watching.rate
+        for at, row in enumerate(rows):
+            made[row] = measure(rates[at * conditions : (at + 1) * conditions, :, at])
+    return np.stack(made)
 
 
 def _parts(stimuli: Sequence[Stimulus], batch_size: int) -> Iterator[Sequence[Stimulus]]:
