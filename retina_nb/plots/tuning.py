@@ -191,8 +191,7 @@ def show_indices(values: pd.DataFrame, groups: Sequence[str], planted: pd.DataFr
                 ax.plot([true, true], [row - 0.4, row + 0.4], color=TRUTH, lw=2)
         ax.set(xlabel=column)
         ax.xaxis.label.set_fontsize(9)
-    axes[0, 0].set(yticks=range(len(names)), yticklabels=names)
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     return made
 
 

@@ -13,6 +13,7 @@ from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.measures import relative_difference
 from retina_nb.analyses.tuning.presentations import grey_rates, local_responses
 from retina_nb.analyses.tuning.spots import BEFORE
+from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, Stimulus, spot
 
 
@@ -86,14 +87,17 @@ def flash_responses(
         seed: of the search for centres.
 
     Raises:
-        UserError: if the centres do not fit, or neuron or stimulus do not fit the model.
+        UserError: if the centres do not fit, the duration is below three frames, or neuron or stimulus do not fit the
+            model.
     """
     watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
+    if screen.frames(duration) < 3:
+        raise UserError(f"spots of {duration:g} s are too short at {screen.rate:g} Hz: three frames at least")
     places = centers_or_found(watching, centers, seed=seed)
 
     def make(place: tuple[float, float]) -> list[Stimulus]:
         options: dict[str, Any] = {"diameter": diameter, "center": place, "before": BEFORE, "colour": colour}
-        times = [(duration, 0.0), (1 / screen.rate, max(duration - 1 / screen.rate, 0.0))]
+        times = [(duration, 0.0), (1 / screen.rate, duration - 1 / screen.rate)]
         return [
             spot(screen, contrast=sign * contrast, duration=during, after=after, **options)
             for during, after in times

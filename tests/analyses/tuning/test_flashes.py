@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from retina_nb import UserError
 from retina_nb.analyses.tuning import flash_responses
 
 
@@ -36,3 +37,8 @@ def test_flashes_keep_what_a_figure_needs(flashes):
     assert flashes.rates.shape == (12, 2, len(flashes.seconds))
     assert np.isclose(flashes.seconds, 0).sum() == 1
     assert len(flashes.to_dataframe()) == 12
+
+
+def test_spots_of_a_moment_are_refused(truth):
+    with pytest.raises(UserError, match="three frames at least"):
+        flash_responses(truth, duration=0.05)
