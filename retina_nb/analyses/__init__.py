@@ -1,5 +1,45 @@
 """In-silico experiments: functions of a twin, or of a recording, that return a small dataclass."""
 
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
+from retina_nb.analyses.tuning import (
+    ChirpResponses,
+    ColourTuning,
+    DirectionTuning,
+    FlashResponses,
+    TuningCurve,
+    bar_direction_tuning,
+    chirp_responses,
+    colour_tuning,
+    contrast_tuning,
+    find_centers,
+    fit_naka_rushton,
+    flash_responses,
+    grating_direction_tuning,
+    size_tuning,
+    spatial_frequency_tuning,
+    speed_tuning,
+    temporal_frequency_tuning,
+)
 
-__all__ = ["ReceptiveFields", "receptive_fields", "spike_triggered_averages"]
+__all__ = [
+    "ChirpResponses",
+    "ColourTuning",
+    "DirectionTuning",
+    "FlashResponses",
+    "ReceptiveFields",
+    "TuningCurve",
+    "bar_direction_tuning",
+    "chirp_responses",
+    "colour_tuning",
+    "contrast_tuning",
+    "find_centers",
+    "fit_naka_rushton",
+    "flash_responses",
+    "grating_direction_tuning",
+    "receptive_fields",
+    "size_tuning",
+    "spatial_frequency_tuning",
+    "speed_tuning",
+    "spike_triggered_averages",
+    "temporal_frequency_tuning",
+]

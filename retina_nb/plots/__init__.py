@@ -4,12 +4,27 @@ from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
+from retina_nb.plots.tuning import (
+    show_agreement,
+    show_chirp_responses,
+    show_direction_test,
+    show_direction_tuning,
+    show_flash_responses,
+    show_indices,
+    show_tuning_curves,
+)
 
 __all__ = [
     "Prediction",
+    "show_agreement",
     "show_by_type",
+    "show_chirp_responses",
     "show_comparison",
     "show_curves",
+    "show_direction_test",
+    "show_direction_tuning",
+    "show_flash_responses",
+    "show_indices",
     "show_kernels",
     "show_learning_curve",
     "show_maps",
@@ -20,4 +35,5 @@ __all__ = [
     "show_responses",
     "show_scores",
     "show_stimulus",
+    "show_tuning_curves",
 ]

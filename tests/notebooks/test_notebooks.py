@@ -26,6 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "09_tuning": {"session": "simulated_1", "trials": 5},
 }
 
 # What its results.json holds at least.
@@ -42,6 +43,7 @@ RESULTS = {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
     },
+    "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
 }
 
 
