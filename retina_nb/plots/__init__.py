@@ -1,5 +1,6 @@
 """Figures. They draw what they are given and compute nothing that a notebook would want to keep."""
 
+from retina_nb.plots.audit import show_audit, show_estimates
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
@@ -17,12 +18,14 @@ from retina_nb.plots.tuning import (
 __all__ = [
     "Prediction",
     "show_agreement",
+    "show_audit",
     "show_by_type",
     "show_chirp_responses",
     "show_comparison",
     "show_curves",
     "show_direction_test",
     "show_direction_tuning",
+    "show_estimates",
     "show_flash_responses",
     "show_indices",
     "show_kernels",

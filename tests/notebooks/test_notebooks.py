@@ -27,6 +27,10 @@ SMALL = {
         "max_epochs": 1,
     },
     "09_tuning": {"session": "simulated_1", "trials": 5},
+    "04_datasets": {
+        "dataset_settings": {"sessions": 2, "cells_per_session": 6, "clips": 18, "test_clips": 2, "repeats": 4},
+        "criteria": {"explainable_variance_ratio": 0.2},
+    },
 }
 
 # What its results.json holds at least.
@@ -44,6 +48,10 @@ RESULTS = {
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
     },
     "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
+    "04_datasets": {
+        *("dataset", "neurons", "findings", "problems", "latency", "faults_found", "reliability", "reliability_error"),
+        *("intervals_with_truth", "kept", "dropped", "seconds"),
+    },
 }
 
 
