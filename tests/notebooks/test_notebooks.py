@@ -26,6 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
     "09_tuning": {"session": "simulated_1", "trials": 5},
     "04_datasets": {
         "dataset_settings": {"sessions": 2, "cells_per_session": 6, "clips": 18, "test_clips": 2, "repeats": 4},
@@ -47,6 +48,7 @@ RESULTS = {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
     },
+    "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
     "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
     "04_datasets": {
         *("dataset", "neurons", "findings", "problems", "latency", "faults_found", "reliability", "reliability_error"),
