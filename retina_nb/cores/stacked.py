@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.cores.base import Core
-from retina_nb.cores.layers import check_size, conv_layers, pointwise_layer
+from retina_nb.cores.layers import ConvLayer, check_size, conv_layers, pointwise_layer
 from retina_nb.errors import UserError, unknown
 from retina_nb.regularizers import group_sparsity
 
@@ -140,17 +140,43 @@ class StackedCore(Core):
         Raises:
             UserError: if the stimulus is too small, or the session has no speed.
         """
-        speed = None if session is None else self.speed_of(session)
+        speed = self._speed(session)
+        return self._after_first(self._first(self._prepared(x), speed), speed)
+
+    def linear(
+        self, x: Float[Tensor, "batch channel time height width"], session: str | None = None
+    ) -> Float[Tensor, "batch feature time_conv height_conv width_conv"]:
+        """What the first convolution makes of a stimulus: a sum of stimuli gives the sum of what they give."""
+        return self._first.linear(self._prepared(x), self._speed(session))
+
+    def after_linear(
+        self, x: Float[Tensor, "batch feature time_conv height_conv width_conv"], session: str | None = None
+    ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+        """The feature movie, given what the first convolution makes of a stimulus."""
+        return self._after_first(self._first.after_linear(x), self._speed(session))
+
+    @property
+    def _first(self) -> ConvLayer:
+        return self.layers[0]  # type: ignore[return-value]
+
+    def _speed(self, session: str | None) -> Tensor | None:
+        return None if session is None else self.speed_of(session)
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        """The stimulus as the first layer sees it."""
         if self.colour_weights is not None and x.shape[1] > 1:
             x = torch.einsum("c,bcthw->bthw", self.colour_weights, x)[:, None]
         check_size(x, (max(1, self.lag + 1), *self.downsample[1:]))
         for axis, size in enumerate(self.downsample, start=2):
             if size > 1:
                 x = x.narrow(axis, 0, x.shape[axis] // size * size).unflatten(axis, (-1, size)).mean(dim=axis + 1)
-        for layer in self.layers:
+        return x
+
+    def _after_first(self, x: Tensor, speed: Tensor | None) -> Tensor:
+        if self.projection is not None:
+            x = self.projection(x)
+        for layer in self.layers[1:]:
             x = layer(x, speed)
-            if self.projection is not None and layer is self.layers[0]:
-                x = self.projection(x)
         return x[:, :, self.cut :]
 
     def set_sessions(self, sessions: Sequence[str]) -> None:
