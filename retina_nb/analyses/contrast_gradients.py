@@ -113,7 +113,7 @@ def contrast_gradients(
     one.check(stimuli.shape)
     first, last = checked_window(one, window, stimuli.shape[2])
     # What the window does not see is not shown.
-    shown = torch.from_numpy(np.ascontiguousarray(stimuli[:, :, first - one.lag : last]))
+    shown = torch.from_numpy(stimuli[:, :, first - one.lag : last].copy())
     numbers = [_channel(one, channel) for channel in channels]
     if numbers[0] == numbers[1]:
         raise UserError(f"the two channels must differ, both are {one.channels[numbers[0]]}")

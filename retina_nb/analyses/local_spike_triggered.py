@@ -122,7 +122,7 @@ def local_spike_triggered_averages(
     first, last = checked_window(one, window, movies.shape[2])
     # What the window does not see is not shown.
     movies, onset = movies[:, :, first - one.lag : last], max(0, onset - first + one.lag)
-    lsta, response = _gradients(one, torch.from_numpy(np.ascontiguousarray(movies)), onset, batch_size)
+    lsta, response = _gradients(one, torch.from_numpy(movies.copy()), onset, batch_size)
     return LocalSpikeTriggeredAverages(lsta, response, movies[:, :, onset:].mean(axis=2), one.table())
 
 

@@ -145,12 +145,12 @@ class StackedCore(Core):
 
     def linear(
         self, x: Float[Tensor, "batch channel time height width"], session: str | None = None
-    ) -> Float[Tensor, "batch feature time_conv height_conv width_conv"]:
+    ) -> Float[Tensor, "batch feature_conv time_conv height_conv width_conv"]:
         """What the first convolution makes of a stimulus: a sum of stimuli gives the sum of what they give."""
         return self._first.linear(self._prepared(x), self._speed(session))
 
     def after_linear(
-        self, x: Float[Tensor, "batch feature time_conv height_conv width_conv"], session: str | None = None
+        self, x: Float[Tensor, "batch feature_conv time_conv height_conv width_conv"], session: str | None = None
     ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
         """The feature movie, given what the first convolution makes of a stimulus."""
         return self._after_first(self._first.after_linear(x), self._speed(session))
