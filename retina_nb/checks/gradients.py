@@ -39,7 +39,7 @@ def _gradient_error(model: Any) -> float:
 
 
 def _signs(model: Any, truth: Truth) -> float:
-    """For a flash of the whole field: cells of one polarity want both colours brighter or darker, opponent ones differ."""
+    """A flash of the whole field: cells want both colours brighter or both darker, opponent ones one of each."""
     right = []
     flash = np.zeros((2, model.lag + 7, *model.stimulus_shape[1:]), dtype=np.float32)
     flash[:, model.lag :] = 1

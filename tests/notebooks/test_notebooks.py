@@ -26,6 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "10_gradients_and_context": {"neurons": [2, 10], "step": 0.5, "images": 12},
 }
 
 # What its results.json holds at least.
@@ -41,6 +42,10 @@ RESULTS = {
     "03_cores_and_readouts": {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
+    },
+    "10_gradients_and_context": {
+        *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
+        *("polarity_correlation_even", "inversion_told_apart", "seconds"),
     },
 }
 
