@@ -24,6 +24,7 @@ dataset = "simulated"  # recordings, of whose movie some frames are the images
 twin = "simulated"  # a twin's name or file; the default was trained on the default dataset
 session = ""  # whose neurons; the first if empty
 neurons = [2, 3, 10, 4, 11, 8]  # the ones that are drawn
+landscapes = [2, 4, 11]  # the ones whose landscape is drawn
 step = 0.1  # of the contrast grid from -1 to 1
 images = 256  # how many images
 seed = 0  # fixes which
@@ -94,8 +95,9 @@ if channels > 1:
 
 # %% [markdown]
 # The same for each cell's own stimulus: the mean gradient over recorded clips, which is its linear receptive field, with
-# both colours scaled to the same norm. Now every cell wants more of both, for the filter has the signs in it already; by
-# the angle of the arrows one sees which colour counts more.
+# both colours scaled to the same norm. The filter has the signs in it already, so that cells of one polarity now want more
+# of both; by the angle of the arrows one sees which colour counts more. Cells of both polarities have a filter only as far
+# as one of them prevails.
 
 # %%
 if channels > 1:
@@ -118,7 +120,7 @@ local = local_spike_triggered_averages(model, shown, session=session)
 
 # %%
 few = np.linspace(0, images - 1, 8).astype(int)
-plots.show_local_fields(local, neurons, titles, few)
+plots.show_local_fields(local, neurons, titles, few);
 
 # %% [markdown]
 # Red where the cell wants it brighter, blue where it wants it darker; under each field the response to the image. Linear
@@ -130,7 +132,7 @@ plots.show_local_fields(local, neurons, titles, few)
 # The **polarity** in an image is the local field in the middle of the receptive field: ON above 0, OFF below.
 
 # %%
-plots.show_polarity(local, neurons, titles)
+plots.show_polarity(local, neurons, titles);
 
 # %% [markdown]
 # `inversion` is twice the share of the rarer polarity, weighted by how strong it is: 0 for a cell that never inverts, 1 for
@@ -157,13 +159,13 @@ def landscape(neuron):
     return field, plane.response[0].reshape(21, 21)
 
 
-fields = {neuron: landscape(neuron) for neuron in neurons[::2]}
+fields = {neuron: landscape(neuron) for neuron in landscapes if neuron < recording.n_neurons}
 for neuron, (field, iso) in fields.items():
     plots.show_response_field(field, iso=iso, title=recording.label(neuron))
 
 # %% [markdown]
-# A linear cell has straight, parallel lines, all uphill to one side. A cell that inverts has a valley: whichever way an
-# image goes from grey, the response rises.
+# A linear cell has almost parallel lines, all uphill to one side. The cell that responds to both polarities has a valley:
+# whichever way an image goes from grey, the response rises. The one that contrast suppresses has a hill.
 
 # %% [markdown]
 # ## Against the truth

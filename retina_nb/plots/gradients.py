@@ -86,16 +86,17 @@ def show_response_field(
     if iso is not None:
         grid = [np.linspace(edges[0], edges[-1], len(iso)) for edges in field.edges]
         ax.contour(*grid, iso.T, levels=7, colors=TWIN, linewidths=1)
-    arrows = np.nan_to_num(field.gradient)
-    longest = max(np.linalg.norm(arrows, axis=-1).max(), 1e-12)
-    x, y = np.meshgrid(first, second, indexing="ij")
-    ax.quiver(x, y, *(arrows / longest).transpose(2, 0, 1), scale=9, width=0.006, pivot="mid")
+    there = field.count > 0
+    arrows = field.gradient[there]  # (bin, 2)
+    longest = max(np.linalg.norm(arrows, axis=1).max(), 1e-12)
+    x, y = (grid[there] for grid in np.meshgrid(first, second, indexing="ij"))
+    ax.quiver(x, y, *(arrows / longest).T, scale=9, width=0.006, pivot="mid")
     ax.set(xlabel="along direction 1", ylabel="along direction 2", title=title)
     for number, ax in enumerate(axes[1:]):
         shown = field.directions[number].mean(axis=0)
         top = np.abs(shown).max()
         ax.imshow(shown, cmap="RdBu_r", vmin=-top, vmax=top)
-        ax.set_title(f"direction {number + 1}\n{field.explained[number]:.0%} of squared gradients", fontsize=9)
+        ax.set_title(f"direction {number + 1}\n({field.explained[number]:.0%})", fontsize=9)
         ax.set(xticks=[], yticks=[])
     return made
 

@@ -26,7 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
-    "10_gradients_and_context": {"neurons": [2, 10], "step": 0.5, "images": 12},
+    "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
 }
 
 # What its results.json holds at least.
