@@ -2,6 +2,7 @@
 
 from retina_nb.analyses.attribution import Attribution, conductance, integrated_gradients
 from retina_nb.analyses.contrast_gradients import ContrastGradients, contrast_gradients, equal_contrast
+from retina_nb.analyses.features import Features, clips, find_features, score_with_features, tell_types
 from retina_nb.analyses.hidden_units import UnitMatches, match_units
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages, local_spike_triggered_averages
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
@@ -10,17 +11,22 @@ from retina_nb.analyses.response_fields import ResponseField, response_field
 __all__ = [
     "Attribution",
     "ContrastGradients",
+    "Features",
     "LocalSpikeTriggeredAverages",
     "ReceptiveFields",
     "ResponseField",
     "UnitMatches",
+    "clips",
     "conductance",
     "contrast_gradients",
     "equal_contrast",
+    "find_features",
     "integrated_gradients",
     "local_spike_triggered_averages",
     "match_units",
     "receptive_fields",
     "response_field",
+    "score_with_features",
     "spike_triggered_averages",
+    "tell_types",
 ]

@@ -73,7 +73,10 @@ class Subject:
         first gives the stimulus itself.
         """
         core = getattr(self.model, "core", None)
-        if not isinstance(core, StackedCore) or (core.per_session and self.session is None):
+        per_session = isinstance(core, StackedCore) and core.per_session and self.session is None
+        # A layer that is listened to, or replaced, must be called.
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.model.modules())
+        if not isinstance(core, StackedCore) or per_session or hooked:
             return lambda stimulus: stimulus.to(self.device), self.respond
         of_core = self.session if core.per_session else None
         index = torch.from_numpy(self.neurons).to(self.device)

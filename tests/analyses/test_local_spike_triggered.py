@@ -6,6 +6,7 @@ from analyses.planted import Planted, tiny_twin
 import retina_nb as rnb
 from retina_nb.analyses import local_spike_triggered_averages, response_field
 from retina_nb.analyses.subjects import subject
+from retina_nb.models.activations import replaced_activations
 
 IMAGES = np.random.default_rng(0).standard_normal((9, 2, 7, 9)).astype(np.float32)
 
@@ -153,3 +154,10 @@ def test_weights_keep_no_gradients():
     local_spike_triggered_averages(twin, IMAGES, session="a")
     assert all(weights.grad is None and weights.requires_grad for weights in twin.parameters())
     assert torch.is_grad_enabled()
+
+
+def test_a_layer_that_is_replaced_is_replaced_here_too():
+    twin = tiny_twin()
+    with replaced_activations(twin, "core.layers.0", lambda rows: 0 * rows):
+        assert not local_spike_triggered_averages(twin, IMAGES, session="a").lsta.any()
+    assert local_spike_triggered_averages(twin, IMAGES, session="a").lsta.any()
