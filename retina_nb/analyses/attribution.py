@@ -5,7 +5,7 @@ to parts adds up to the change of the response: integrated gradients (Sundararaj
 to pixels, conductance (Dhamdhere, Sundararajan & Yan 2019, arXiv:1805.12233) to the units of a layer.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -56,7 +56,7 @@ def integrated_gradients(
     window: tuple[int, int] | None = None,
     steps: int = 32,
     session: str | None = None,
-    neurons: int | Sequence[int] | None = None,
+    neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 32,
 ) -> Attribution:
@@ -105,7 +105,7 @@ def conductance(
     window: tuple[int, int] | None = None,
     steps: int = 32,
     session: str | None = None,
-    neurons: int | Sequence[int] | None = None,
+    neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 16,
 ) -> Attribution:

@@ -3,7 +3,7 @@
 Höfling et al. (2024, eLife 13:e86860) found with it that a cell's preference for colour depends on contrast.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -82,7 +82,7 @@ def contrast_gradients(
     step: float = 0.1,
     window: tuple[int, int] | None = None,
     session: str | None = None,
-    neurons: int | Sequence[int] | None = None,
+    neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 32,
 ) -> ContrastGradients:

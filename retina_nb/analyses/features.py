@@ -5,7 +5,7 @@ from both sides: which stimuli evoke it, and which cells respond less without it
 transformer-circuits.pub; for retina models Melander et al. 2026).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -192,7 +192,7 @@ def score_with_features(
 
 
 def tell_types(
-    values: Float[np.ndarray, "row neuron"], types: Sequence[str], *, shuffles: int = 20, seed: int = 0
+    values: Float[np.ndarray, "row neuron"], types: Iterable[str], *, shuffles: int = 20, seed: int = 0
 ) -> pd.DataFrame:
     """How well single rows of values, e.g. effects of features, tell the cells of each type from all others.
 
@@ -203,13 +203,13 @@ def tell_types(
         seed: fixes them.
 
     Returns:
-        A row for each type: ``area`` under the ROC curve of the best row of values (1: all cells of the type have larger
-        values than any other cell), its number ``row``, and ``chance``, the mean area with shuffled types.
+        A row for each type: ``area`` under the ROC curve of the best row of values (1: all cells of the type have
+        larger values than any other cell), its number ``row``, and ``chance``, the mean area with shuffled types.
 
     Raises:
         UserError: if there are not two types or more.
     """
-    names, kind = np.unique(np.asarray(types), return_inverse=True)
+    names, kind = np.unique(list(types), return_inverse=True)
     if len(names) < 2:
         raise UserError(f"there must be two types or more to tell apart, not {len(names)}")
     ranks = rankdata(values, axis=1)

@@ -4,7 +4,7 @@ Goldin et al. (2022, Nat. Commun. 13:5556) found by them that the context of a n
 a ganglion cell. They are gradients of the response, so that a model has them for any image without any noise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def local_spike_triggered_averages(
     window: tuple[int, int] | None = None,
     normalize: bool = False,
     session: str | None = None,
-    neurons: int | Sequence[int] | None = None,
+    neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
     batch_size: int = 32,
 ) -> LocalSpikeTriggeredAverages:

@@ -19,7 +19,7 @@ def show_attribution(
     bins: Sequence[int],
     rate: float,
 ) -> Figure:
-    """Frames of a stimulus, and what each neuron's response owes to their pixels: red what raised it, blue what lowered it.
+    """Frames of a stimulus, and what each neuron's response owes to their pixels: red what raised, blue what lowered it.
 
     Args:
         stimulus: what was attributed to.

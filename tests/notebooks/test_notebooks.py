@@ -27,6 +27,7 @@ SMALL = {
         "max_epochs": 1,
     },
     "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
+    "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
 }
 
 # What its results.json holds at least.
@@ -46,6 +47,10 @@ RESULTS = {
     "10_gradients_and_context": {
         *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
         *("polarity_correlation_even", "inversion_told_apart", "seconds"),
+    },
+    "12_sparse_features": {
+        *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
+        *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),
     },
 }
 
