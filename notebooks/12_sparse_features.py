@@ -90,17 +90,19 @@ pixel_error = float(np.abs(pixels.error).max() / np.abs(pixels.response - pixels
 # ## Through which channels?
 #
 # **Conductance** is the same sum, cut elsewhere: what passes through each channel of a layer, bin by bin. Channels that
-# are red carry what raised the response.
+# are red carry what raised the response. Nothing after the last layer remembers, so that only the bins count there in which
+# the response is taken.
 
 # %%
 layers = [name for name, _ in model.named_modules() if name.startswith("core.layers.") and name.count(".") == 2]
 through = {layer: conductance(model, bar, layer, window=(last - 1, last + 1), session=session) for layer in layers}
-for found in through.values():
-    plots.show_conductance(found, neurons, titles, slice(last - 14, last + 1), recording.rate)
+for layer, one in through.items():
+    label = f"channel of {layer}"
+    plots.show_conductance(one, neurons, titles, slice(last - 14, last + 1), recording.rate, label=label)
 
 # %%
 channel_error = max(
-    float(np.abs(found.error).max() / np.abs(found.response - found.baseline).max()) for found in through.values()
+    float(np.abs(one.error).max() / np.abs(one.response - one.baseline).max()) for one in through.values()
 )
 print(f"largest error, as a share of the largest change: pixels {pixel_error:.1e}, channels {channel_error:.1e}")
 
@@ -165,8 +167,10 @@ order = common.to_numpy().argmax(axis=1).argsort(kind="stable")
 plots.show_readers(common.iloc[order]);
 
 # %% [markdown]
-# Columns are cell types; most rows are for one polarity. How well does the best single feature tell each type's cells from
-# all others, compared with the core's channels as they are, and with chance? (Area under the ROC curve; 1: perfectly.)
+# Columns are cell types. Some rows are for one polarity, some for all direction-selective cells, some for colour. How well
+# does the best single feature tell each type's cells from all others, compared with the core's channels as they are, and
+# with what the best of so many features would by chance? (Area under the ROC curve; 1: perfectly. There are more features
+# than channels to choose from.)
 
 # %%
 told = areas = None
@@ -182,8 +186,9 @@ if len(set(kinds)) > 1:
 # %% [markdown]
 # ## What do they mean?
 #
-# For five types the feature that tells them best: its filter in the middle of the screen (green and UV, at the lag in which it
-# is strongest), its course in time at the cross, and the frames of the movie that evoke it most, at this lag.
+# For five types the feature that tells them best: its filter in the middle of the screen (green and UV, at the lag in
+# which it is strongest), its course in time at the cross, and the frames of the movie that evoke it most, at this lag,
+# with a cross where the feature is.
 
 # %%
 if told is not None:
@@ -193,7 +198,7 @@ if told is not None:
 else:
     rows = table.sort_values("share", ascending=False)["feature"].head(5).tolist()
     names = [f"feature {row}" for row in rows]
-evoking = [clips(model, found, shown, row, count=4)[0] for row in rows]
+evoking = [clips(model, found, shown, row, count=4) for row in rows]
 plots.show_features(found, rows, names, evoking);
 
 # %% [markdown]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
@@ -132,7 +132,7 @@ def clips(
     feature: int,
     *,
     count: int = 4,
-) -> tuple[Float[np.ndarray, "clip channel lag height width"], Int[np.ndarray, "clip 3"]]:
+) -> tuple[Float[np.ndarray, "clip channel lag height width"], Float[np.ndarray, "clip 3"]]:
     """The stretches of a stimulus that evoke a feature most, one after the other in order of strength.
 
     Args:
@@ -143,8 +143,8 @@ def clips(
         count: how many clips; fewer if the feature is not there so often. None overlaps another.
 
     Returns:
-        The clips, of as many bins as the core remembers, and when and where the feature is: last bin of the clip in the
-        stimulus, and place (y, x) in the core's feature movie.
+        The clips, of as many bins as the core remembers, and when and where the feature is: the last bin of the clip
+        in the stimulus, and the pixel (y, x) on which what the feature sees is centred.
 
     Raises:
         UserError: if there is no such feature or the stimulus does not fit.
@@ -163,10 +163,14 @@ def clips(
         bin_ = int(peak.argmax())
         chosen.append((bin_ + one.lag, *np.unravel_index(code[bin_].argmax(), code.shape[1:])))
         peak[max(0, bin_ - lag) : bin_ + lag + 1] = 0
-    where = np.array(chosen, dtype=int).reshape(-1, 3)
+    where = np.array(chosen, dtype=float).reshape(-1, 3)
     made = np.zeros((len(where), len(stimulus), lag + 1, *stimulus.shape[2:]), dtype=np.float32)
-    for clip, (last, _, _) in zip(made, where, strict=True):
+    for clip, (last, *_) in zip(made, chosen, strict=True):
         clip[:] = stimulus[:, last - lag : last + 1]
+    # Places of the feature movie are in the middle of the screen, `stride` pixels from one to the next.
+    stride = np.broadcast_to(twin.core.stride, 2)
+    around = np.array(stimulus.shape[2:]) - 1 - stride * (np.array(code.shape[1:]) - 1)
+    where[:, 1:] = where[:, 1:] * stride + around / 2
     return made, where
 
 

@@ -19,7 +19,7 @@ def show_attribution(
     bins: Sequence[int],
     rate: float,
 ) -> Figure:
-    """Frames of a stimulus, and what each neuron's response owes to their pixels: red what raised, blue what lowered it.
+    """Frames of a stimulus, and what each neuron's response owes to their pixels: red for what raised it.
 
     Args:
         stimulus: what was attributed to.
@@ -53,7 +53,7 @@ def show_attribution(
 
 
 def show_conductance(
-    found: Attribution, rows: Sequence[int], titles: Sequence[str], bins: slice, rate: float
+    found: Attribution, rows: Sequence[int], titles: Sequence[str], bins: slice, rate: float, *, label: str = "channel"
 ) -> Figure:
     """What passes through each channel of a layer over time, a panel for each neuron.
 
@@ -63,6 +63,7 @@ def show_conductance(
         titles: of the neurons.
         bins: of the stimulus that are drawn; time is counted from the last.
         rate: bins per second (Hz).
+        label: what the channels are of.
     """
     made, axes = figure(1, len(rows), size=(1.9 * len(rows) + 0.6, 2.8), squeeze=False, sharey=True)
     for ax, row, title in zip(axes[0], rows, titles, strict=True):
@@ -72,7 +73,7 @@ def show_conductance(
         ax.imshow(shown, cmap="RdBu_r", vmin=-top, vmax=top, aspect="auto", extent=extent, interpolation="nearest")
         ax.set_title(title, fontsize=9)
         ax.set(xlabel="time (s)")
-    axes[0, 0].set_ylabel("channel")
+    axes[0, 0].set_ylabel(label)
     return made
 
 

@@ -17,7 +17,7 @@ def show_features(
     found: Features,
     rows: Sequence[int],
     titles: Sequence[str],
-    clips: Sequence[Float[np.ndarray, "clip channel lag height width"]],
+    clips: Sequence[tuple[Float[np.ndarray, "clip channel lag height width"], Float[np.ndarray, "clip 3"]]],
     *,
     channels: Sequence[str] = tuple(CHANNEL_MAPS),
 ) -> Figure:
@@ -27,15 +27,15 @@ def show_features(
         found: the features.
         rows: which are drawn.
         titles: of each.
-        clips: for each, stretches of a stimulus that evoke it (see `retina_nb.analyses.features.clips`); the frames are
-            those in which its filter is strongest.
+        clips: for each, stretches of a stimulus that evoke it, and when and where (see `retina_nb.analyses.clips`).
+            Drawn are the frames in which its filter is strongest, with a cross where the feature is.
         channels: names of the stimulus channels.
     """
     count = found.filters.shape[1]
-    columns = count + 1 + max((len(one) for one in clips), default=0)
+    columns = count + 1 + max((len(one) for one, _ in clips), default=0)
     made, axes = figure(len(rows), columns, size=(1.25 * columns + 1.5, 1.3 * len(rows)), squeeze=False)
     seconds = np.arange(1 - found.filters.shape[2], 1) / found.rate
-    for line, row, title, some in zip(axes, rows, titles, clips, strict=True):
+    for line, row, title, (some, where) in zip(axes, rows, titles, clips, strict=True):
         kernel = found.filters[row]
         lag = np.square(kernel).sum(axis=(0, 2, 3)).argmax()
         y, x = np.unravel_index(np.square(kernel).sum(axis=(0, 1)).argmax(), kernel.shape[2:])
@@ -47,8 +47,9 @@ def show_features(
         line[count].axhline(0, color=CEILING, lw=0.6)
         line[count].tick_params(labelsize=7)
         line[count].set(yticks=[])
-        for ax, clip in zip(line[count + 1 :], some, strict=False):
+        for ax, clip, (_, down, right) in zip(line[count + 1 :], some, where, strict=False):
             ax.imshow(clip[:, lag].mean(axis=0), cmap="gray", vmin=-2, vmax=2)
+            ax.plot(right, down, "+", color="#D55E00", ms=6)
         line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=8)
     for ax in (*axes[:, :count].ravel(), *axes[:, count + 1 :].ravel()):
         ax.set(xticks=[], yticks=[])

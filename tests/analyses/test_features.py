@@ -113,7 +113,7 @@ def test_clips_are_the_strongest_moments_and_do_not_overlap(twin, found):
     made, where = clips(twin, found, STIMULUS, int(which[0]), count=3)
     assert made.shape == (3, 2, 3, 7, 9)
     assert np.diff(np.sort(where[:, 0])).min() > 2
-    for clip, (last, y, x) in zip(made, where, strict=True):
+    for clip, (last, y, x) in zip(made, where.astype(int), strict=True):
         np.testing.assert_array_equal(clip, STIMULUS[:, last - 2 : last + 1])
         assert clip[0, 0, y, x] > 3
     with pytest.raises(rnb.UserError, match="there are features 0 to 5"):
@@ -154,3 +154,17 @@ def test_values_that_tell_types_apart():
     assert 0.55 < table["chance"].mean() < 0.75
     with pytest.raises(rnb.UserError, match="two types or more"):
         tell_types(values, ["x"] * 60)
+
+
+def test_the_place_of_a_clip_is_in_pixels_of_the_stimulus():
+    """Kernels of 3 x 3 without padding, pooled by two: the first place looks at pixels 0 to 3."""
+    recording = small_recording()
+    options = ["core.hidden_channels=[4]", "core.temporal_kernel_sizes=[5]", "core.spatial_kernel_sizes=[3]"]
+    options += ["core.pool_every=1"]
+    twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=options).eval()
+    stimulus = recording.movie.frames[:, :80]
+    found = find_features(twin, stimulus, features=4, top_k=2, steps=30)
+    _, where = clips(twin, found, stimulus, int(found.share.argmax()), count=5)
+    assert twin.core.stride == 2
+    assert set(where[:, 1]) <= {2.0, 4.0}  # two places of the five rows that are left, in the middle of the seven
+    assert set(where[:, 2]) <= {2.0, 4.0, 6.0}
