@@ -157,7 +157,7 @@ def subject(
     shape, about = getattr(model, "stimulus_shape", None), getattr(model, "about", {})
     if shape is None:
         raise UserError("the model does not know its stimuli: set model.stimulus_shape to (channel, height, width)")
-    if "rate_hz" not in about:
+    if not about.get("rate_hz"):
         raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
     total = sum(_counts(model, session).values())
     chosen = np.arange(total) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
