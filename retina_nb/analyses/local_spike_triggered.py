@@ -132,7 +132,7 @@ def _gradients(one: Subject, movies: Tensor, onset: int, batch_size: int) -> tup
     with frozen(one.model), torch.enable_grad():
         first, rest = one.linear_stage
         for part in tqdm(movies.split(batch_size), delay=5, leave=False):
-            back = _transposed(first, part, onset, one.device)
+            back = _transposed(one, part, onset)
             seen = first(part).requires_grad_()
             response = rest(seen).mean(dim=1)  # (movie, neuron)
             rows = [back(torch.autograd.grad(rate.sum(), seen, retain_graph=True)[0]) for rate in response.T]
@@ -141,11 +141,11 @@ def _gradients(one: Subject, movies: Tensor, onset: int, batch_size: int) -> tup
     return torch.cat(lstas, dim=1).numpy(), torch.cat(responses, dim=1).numpy()
 
 
-def _transposed(first: Callable, part: Tensor, onset: int, device: torch.device) -> Callable[[Tensor], Tensor]:
+def _transposed(one: Subject, part: Tensor, onset: int) -> Callable[[Tensor], Tensor]:
     """From gradients by what a model's linear stage makes of movies to gradients by an image that is added to them."""
-    image = torch.zeros_like(part[:, :, 0], device=device, requires_grad=True)
-    shown = (torch.arange(part.shape[2], device=device) >= onset).to(part.dtype)
-    added = first(image[:, :, None] * shown[:, None, None])
+    image = torch.zeros_like(part[:, :, 0], device=one.device, requires_grad=True)
+    course = (torch.arange(part.shape[2], device=one.device) >= onset).to(part.dtype)
+    added = one.linear_still(image, course)
     return lambda gradient: torch.autograd.grad(added, image, gradient, retain_graph=True)[0]
 
 

@@ -72,11 +72,8 @@ class Subject:
         the first, which is the dearest of a twin with a `StackedCore`, is needed for few only. Of other models, the
         first gives the stimulus itself.
         """
-        core = getattr(self.model, "core", None)
-        per_session = isinstance(core, StackedCore) and core.per_session and self.session is None
-        # A layer that is listened to, or replaced, must be called.
-        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.model.modules())
-        if not isinstance(core, StackedCore) or per_session or hooked:
+        core = self._staged_core
+        if core is None:
             return lambda stimulus: stimulus.to(self.device), self.respond
         of_core = self.session if core.per_session else None
         index = torch.from_numpy(self.neurons).to(self.device)
@@ -85,6 +82,25 @@ class Subject:
             return self.model.read(core.after_linear(seen, of_core), self.session).index_select(-1, index)
 
         return lambda stimulus: core.linear(stimulus.to(self.device), of_core), rest
+
+    def linear_still(
+        self, image: Float[Tensor, "batch channel height width"], course: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch part time_out height_out width_out"]:
+        """What the first of `linear_stage` makes of an image that is still but for its strength, which has a course."""
+        core = self._staged_core
+        if core is None or core.per_session:
+            return self.linear_stage[0](image[:, :, None] * course[:, None, None])
+        return core.linear_still(image, course)
+
+    @property
+    def _staged_core(self) -> StackedCore | None:
+        """The core, if its linear stage can be taken apart from the rest."""
+        core = getattr(self.model, "core", None)
+        if not isinstance(core, StackedCore) or (core.per_session and self.session is None):
+            return None
+        # A layer that is listened to, or replaced, must be called.
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.model.modules())
+        return None if hooked else core
 
     @torch.no_grad()
     def rates(

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from retina_nb.cores.base import Core
 from retina_nb.cores.layers import ConvLayer, check_size, conv_layers, pointwise_layer
+from retina_nb.cores.separable import PairwiseSeparableConv
 from retina_nb.errors import UserError, unknown
 from retina_nb.regularizers import group_sparsity
 
@@ -148,6 +149,19 @@ class StackedCore(Core):
     ) -> Float[Tensor, "batch feature_conv time_conv height_conv width_conv"]:
         """What the first convolution makes of a stimulus: a sum of stimuli gives the sum of what they give."""
         return self._first.linear(self._prepared(x), self._speed(session))
+
+    def linear_still(
+        self, image: Float[Tensor, "batch channel height width"], course: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch feature time_conv height_conv width_conv"]:
+        """What `linear` makes of ``image * course``, an image that is still but for its strength.
+
+        Time is summed before space, so that gradients by the image take a fraction of what those by all frames take.
+        """
+        conv, border = self._first.conv, (*self._first.extra_padding, *self._first.border)
+        as_it_is = self.colour_weights is None and not any(border) and all(size == 1 for size in self.downsample)
+        if isinstance(conv, PairwiseSeparableConv) and as_it_is and not self.per_session:
+            return conv.still(image, course)
+        return self.linear(image[:, :, None] * course[:, None, None])
 
     def after_linear(
         self, x: Float[Tensor, "batch feature_conv time_conv height_conv width_conv"], session: str | None = None
