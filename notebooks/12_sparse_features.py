@@ -234,7 +234,7 @@ if dataset == twin == "simulated" and session == "simulated_1" and bins >= 3000 
     assert results["subunits_significant"] >= 0.95
     assert results["subunit_correlation"]["ON transient"] >= 0.65
     assert results["subunit_correlation"]["OFF alpha"] >= 0.65
-    assert reduced >= 0.95 * whole
+    assert reduced >= 0.9 * whole
     assert areas["feature"].mean() >= 0.9
 
 # %% [markdown]

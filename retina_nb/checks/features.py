@@ -23,9 +23,7 @@ def checks(model: Any, truth: Truth, recordings: Mapping[str, Recording]) -> lis
     types = tell_types(found.relative_effect, cells["type"])
     kept = scores["features_cc_norm"].median() / scores["cc_norm"].median()
     return [
-        at_least("features, 4 of 32 at a time: share of the score (median CC_norm) kept", kept, 0.95),
-        at_least(
-            "features: area under the ROC curve of the best one for ON and for OFF cells", polarity["area"].min(), 0.95
-        ),
+        at_least("features, 4 of 32 at a time: share of the score (median CC_norm) kept", kept, 0.9),
+        at_least("features: ROC area of the best one for ON and for OFF cells", polarity["area"].min(), 0.95),
         at_least("features: ROC area of the best one for each type, mean", types["area"].mean(), 0.9),
     ]
