@@ -78,8 +78,7 @@ plots.show_attribution(bar, pixels, neurons, titles, list(range(last - 12, last 
 
 # %% [markdown]
 # Beside each row is how the mean rate changes from grey to bar. Red pixels raised it, blue ones lowered it: the ON cell
-# owes its rise to where the bar was a hundred milliseconds ago, in its receptive field; the OFF cell has its surround to
-# thank and its centre to blame.
+# owes its rise, and the OFF cell its fall, to where the bar was about a hundred milliseconds ago, in the receptive field.
 
 # %%
 print("events per bin by which the sum of parts misses the change:")
@@ -167,7 +166,7 @@ order = common.to_numpy().argmax(axis=1).argsort(kind="stable")
 plots.show_readers(common.iloc[order]);
 
 # %% [markdown]
-# Columns are cell types. Some rows are for one polarity, some for all direction-selective cells, some for colour. How well
+# Columns are cell types. Some rows are for one polarity, some for direction-selective cells, some for colour. How well
 # does the best single feature tell each type's cells from all others, compared with the core's channels as they are, and
 # with what the best of so many features would by chance? (Area under the ROC curve; 1: perfectly. There are more features
 # than channels to choose from.)
@@ -207,7 +206,7 @@ plots.show_features(found, rows, names, evoking);
 # - Attribution is exact bookkeeping: its parts add up, for pixels and for every layer. It says what *this* response is
 #   owed to, compared with grey; another baseline gives other parts.
 # - Hidden units resemble subunits that the twin never saw, where one unit can.
-# - A handful of features at a time carries nearly all that the cells need, and single features belong to cell types.
+# - A handful of features at a time carries most of what the cells need, and single features belong to cell types.
 
 # %%
 results = {

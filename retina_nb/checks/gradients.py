@@ -69,7 +69,8 @@ def _local_fields(model: Any, truth: Truth, recordings: Mapping[str, Recording])
         cosines = (planted * mean).sum(axis=1) / np.linalg.norm(planted, axis=1) / np.linalg.norm(mean, axis=1)
         cosine.append(cosines[~cells["nonlinear"]])
     right = (np.concatenate(inversion) > 0.4) == np.concatenate(even)
+    alike = float(np.median(np.concatenate(cosine)))
     return [
         at_least("polarity inversion: cells told even from not even", right.mean(), 0.95),
-        at_least("local field: cosine with a linear cell's filter, median", np.median(np.concatenate(cosine)), 0.95),
+        at_least("local field: cosine with a linear cell's filter, median", alike, 0.95),
     ]
