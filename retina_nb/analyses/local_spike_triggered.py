@@ -63,7 +63,8 @@ class LocalSpikeTriggeredAverages:
         ``response``: mean over stimuli (events per bin). ``on``: share of stimuli in which the neuron is ON, each
         weighted by the size of its polarity. ``inversion``: how evenly both polarities are there, twice the smaller of
         ``on`` and ``1 - on``: 0 if the neuron never changes its polarity, 1 if it is ON as much as it is OFF.
-        ``same_field``: length of the mean local field over the mean length: 1 if it never changes but in strength.
+        ``same_field``: length of the mean local field over the mean length: 1 if it never changes but in strength. The
+        last three are NaN for a neuron whose response changes with no pixel of any image.
         """
         polarity, size = self.polarity, np.abs(self.polarity).sum(axis=1)
         on = np.clip(polarity, 0, None).sum(axis=1) / np.where(size > 0, size, np.nan)

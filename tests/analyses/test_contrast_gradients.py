@@ -124,3 +124,18 @@ def test_bad_input_is_refused_in_a_sentence(options, message):
     stimulus = options.pop("stimulus", STIMULUS)
     with pytest.raises(rnb.UserError, match=message):
         contrast_gradients(Planted(), stimulus, **options)
+
+
+def test_the_gradient_of_an_ensemble_is_the_mean_of_its_members():
+    twins = [tiny_twin(seed) for seed in (0, 1)]
+    options = {"step": 1, "session": "a", "window": (10, 13)}
+    whole = contrast_gradients(rnb.models.Ensemble(twins), STIMULUS, **options)
+    members = [contrast_gradients(twin, STIMULUS, **options).gradient for twin in twins]
+    np.testing.assert_allclose(whole.gradient, np.mean(members, axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_without_a_rate_is_refused():
+    model = Planted()
+    model.about["rate_hz"] = None
+    with pytest.raises(rnb.UserError, match="does not know its rate"):
+        contrast_gradients(model, STIMULUS)
