@@ -41,8 +41,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses import (
-    clips,
     conductance,
+    feature_clips,
     find_features,
     integrated_gradients,
     match_units,
@@ -197,7 +197,7 @@ if told is not None:
 else:
     rows = table.sort_values("share", ascending=False)["feature"].head(5).tolist()
     names = [f"feature {row}" for row in rows]
-evoking = [clips(model, found, shown, row, count=4) for row in rows]
+evoking = [feature_clips(model, found, shown, row, count=4) for row in rows]
 plots.show_features(found, rows, names, evoking);
 
 # %% [markdown]

@@ -125,7 +125,7 @@ def find_features(
     return Features(fit, share, strength, filters, effect, mean_rate, one.table(), one.rate)
 
 
-def clips(
+def feature_clips(
     twin: CoreReadout,
     found: Features,
     stimulus: Float[np.ndarray, "channel time height width"],

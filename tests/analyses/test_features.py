@@ -5,7 +5,7 @@ from helpers import small_recording
 from torch import nn
 
 import retina_nb as rnb
-from retina_nb.analyses.features import clips, find_features, score_with_features, tell_types
+from retina_nb.analyses.features import feature_clips, find_features, score_with_features, tell_types
 from retina_nb.cores import Core
 from retina_nb.models import CoreReadout
 from retina_nb.models.activations import replaced_activations
@@ -110,14 +110,14 @@ def test_an_effect_is_what_happens_without_the_feature(twin, found):
 
 def test_clips_are_the_strongest_moments_and_do_not_overlap(twin, found):
     which, _ = features_of_waves(twin, found)
-    made, where = clips(twin, found, STIMULUS, int(which[0]), count=3)
+    made, where = feature_clips(twin, found, STIMULUS, int(which[0]), count=3)
     assert made.shape == (3, 2, 3, 7, 9)
     assert np.diff(np.sort(where[:, 0])).min() > 2
     for clip, (last, y, x) in zip(made, where.astype(int), strict=True):
         np.testing.assert_array_equal(clip, STIMULUS[:, last - 2 : last + 1])
         assert clip[0, 0, y, x] > 3
     with pytest.raises(rnb.UserError, match="there are features 0 to 5"):
-        clips(twin, found, STIMULUS, 6)
+        feature_clips(twin, found, STIMULUS, 6)
 
 
 def test_the_score_that_features_keep(twin, found):
@@ -164,7 +164,7 @@ def test_the_place_of_a_clip_is_in_pixels_of_the_stimulus():
     twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=options).eval()
     stimulus = recording.movie.frames[:, :80]
     found = find_features(twin, stimulus, features=4, top_k=2, steps=30)
-    _, where = clips(twin, found, stimulus, int(found.share.argmax()), count=5)
+    _, where = feature_clips(twin, found, stimulus, int(found.share.argmax()), count=5)
     assert twin.core.stride == 2
     assert set(where[:, 1]) <= {2.0, 4.0}  # two places of the five rows that are left, in the middle of the seven
     assert set(where[:, 2]) <= {2.0, 4.0, 6.0}

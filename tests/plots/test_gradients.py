@@ -8,9 +8,9 @@ from analyses.planted import tiny_twin
 
 from retina_nb import plots
 from retina_nb.analyses import (
-    clips,
     conductance,
     contrast_gradients,
+    feature_clips,
     find_features,
     integrated_gradients,
     local_spike_triggered_averages,
@@ -71,7 +71,7 @@ def test_matches_are_sorted_by_type():
 
 def test_features_have_filters_a_course_and_clips(twin):
     found = find_features(twin, STIMULUS, features=4, top_k=2, steps=20)
-    evoking = [clips(twin, found, STIMULUS, row, count=2) for row in (0, 3)]
+    evoking = [feature_clips(twin, found, STIMULUS, row, count=2) for row in (0, 3)]
     figure = plots.show_features(found, [0, 3], ["one", "two"], evoking)
     assert len(figure.axes) == 2 * (2 + 1 + max(len(made) for made, _ in evoking))
     effect = pd.DataFrame(found.relative_effect, columns=list("abcdef"))
