@@ -27,8 +27,8 @@ def show_features(
         found: the features.
         rows: which are drawn.
         titles: of each.
-        clips: for each, stretches of a stimulus that evoke it, and when and where (see `retina_nb.analyses.feature_clips`).
-            Drawn are the frames in which its filter is strongest, with a cross where the feature is.
+        clips: for each, what `retina_nb.analyses.feature_clips` gives. Drawn are the frames in which its filter is
+            strongest, with a cross where the feature is.
         channels: names of the stimulus channels.
     """
     count = found.filters.shape[1]
