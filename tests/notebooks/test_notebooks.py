@@ -32,6 +32,8 @@ SMALL = {
         "dataset_settings": {"sessions": 2, "cells_per_session": 6, "clips": 18, "test_clips": 2, "repeats": 4},
         "criteria": {"explainable_variance_ratio": 0.2},
     },
+    "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
+    "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
 }
 
 # What its results.json holds at least.
@@ -53,6 +55,14 @@ RESULTS = {
     "04_datasets": {
         *("dataset", "neurons", "findings", "problems", "latency", "faults_found", "reliability", "reliability_error"),
         *("intervals_with_truth", "kept", "dropped", "seconds"),
+    },
+    "10_gradients_and_context": {
+        *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
+        *("polarity_correlation_even", "inversion_told_apart", "seconds"),
+    },
+    "12_sparse_features": {
+        *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
+        *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),
     },
 }
 
