@@ -36,7 +36,7 @@ def test_only_the_window_counts():
 @pytest.mark.parametrize("of", ["images", "movies"])
 def test_a_field_predicts_what_a_small_change_of_the_image_does(of):
     twin, window = tiny_twin(), (2, 7)
-    pattern = 1e-2 * np.random.default_rng(1).standard_normal((2, 7, 9)).astype(np.float32)
+    pattern = 3e-3 * np.random.default_rng(1).standard_normal((2, 7, 9)).astype(np.float32)
     if of == "images":
         stimuli = IMAGES
     else:
@@ -47,7 +47,7 @@ def test_a_field_predicts_what_a_small_change_of_the_image_does(of):
     up, down = (local_spike_triggered_averages(twin, stimuli + sign * pattern, **options).response for sign in (1, -1))
     predicted = np.einsum("nichw,chw->ni", local.lsta, 2 * pattern.reshape(2, 7, 9))
     assert np.abs(predicted).max() > 1e-4
-    np.testing.assert_allclose(predicted, up - down, rtol=0.02, atol=2e-3 * np.abs(predicted).max())
+    np.testing.assert_allclose(predicted, up - down, rtol=0.02, atol=1e-2 * np.abs(predicted).max())
 
 
 def test_responses_are_those_of_the_subject():
