@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync twin lock
+.PHONY: help demo lab test check lint sync truth twin lock
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
 
@@ -29,6 +29,9 @@ lint: $(INSTALLED)
 
 sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
 	$(BIN)/python .ci/sync_notebooks.py
+
+truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
+	$(BIN)/python -m retina_nb.checks runs/truth
 
 twin: $(INSTALLED)  ## train the twin that comes with the package anew
 	$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -f notebooks/params/01_shipped_twin.yaml -o runs/shipped
