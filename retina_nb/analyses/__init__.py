@@ -1,5 +1,21 @@
 """In-silico experiments: functions of a twin, or of a recording, that return a small dataclass."""
 
+from retina_nb.analyses.most_exciting import (
+    MostExciting,
+    most_exciting_features,
+    most_exciting_inputs,
+    space_time_parts,
+)
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
+from retina_nb.analyses.stimulus_optimization import Constraint
 
-__all__ = ["ReceptiveFields", "receptive_fields", "spike_triggered_averages"]
+__all__ = [
+    "Constraint",
+    "MostExciting",
+    "ReceptiveFields",
+    "most_exciting_features",
+    "most_exciting_inputs",
+    "receptive_fields",
+    "space_time_parts",
+    "spike_triggered_averages",
+]
