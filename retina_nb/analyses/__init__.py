@@ -4,6 +4,7 @@ from retina_nb.analyses.most_exciting import (
     MostExciting,
     most_exciting_features,
     most_exciting_inputs,
+    motion_direction,
     space_time_parts,
 )
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
@@ -15,6 +16,7 @@ __all__ = [
     "ReceptiveFields",
     "most_exciting_features",
     "most_exciting_inputs",
+    "motion_direction",
     "receptive_fields",
     "space_time_parts",
     "spike_triggered_averages",

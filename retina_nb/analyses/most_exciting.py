@@ -246,6 +246,15 @@ def space_time_parts(
     return courses, (maps / top).reshape(len(maps), *stimulus.shape[2:]), part
 
 
+def motion_direction(stimulus: Float[np.ndarray, "channel time height width"]) -> float:
+    """Which way a movie moves (degrees; 0 is right, 90 is up): power-weighted mean over its Fourier components."""
+    power = (np.abs(np.fft.fftn(stimulus, axes=(1, 2, 3))) ** 2).sum(axis=0)
+    frequency, down, right = np.meshgrid(*[np.fft.fftfreq(size) for size in power.shape], indexing="ij")
+    # A component moves along its wave vector if its frequencies in time and space differ in sign.
+    way = -np.sign(frequency) * power / np.hypot(down, right).clip(min=1e-9)
+    return float(np.rad2deg(np.arctan2(-(way * down).sum(), (way * right).sum())) % 360)
+
+
 def _named(constraints: Constraint | Mapping[str, Constraint] | None) -> dict[str, Constraint]:
     if constraints is None or isinstance(constraints, Constraint):
         return {"": constraints or Constraint()}

@@ -1,10 +1,10 @@
-"""Most exciting inputs: those of linear cells are their filters, and gradient ascent finds the top from anywhere."""
+"""Most exciting inputs: those of linear cells are their filters, those of direction-selective cells move."""
 
 from typing import Any
 
 import numpy as np
 
-from retina_nb.analyses.most_exciting import most_exciting_inputs
+from retina_nb.analyses.most_exciting import most_exciting_inputs, motion_direction
 from retina_nb.analyses.stimulus_optimization import Constraint
 from retina_nb.checks.check import Check, at_least, at_most
 from retina_nb.loaders.simulated.truth import Truth
@@ -20,6 +20,11 @@ def checks(model: Any, truth: Truth, recordings: Any) -> list[Check]:
     fields = truth.receptive_field()[linear].numpy()
     shown = made.best().stimuli[:, :, -fields.shape[2] :]
     cosine = (shown * fields).sum(axis=(1, 2, 3, 4)) / NORM / np.linalg.norm(fields.reshape(len(fields), -1), axis=1)
+    degrees = truth.neurons()["direction"]
+    selective = np.flatnonzero(degrees.notna())
+    moving = most_exciting_inputs(model, neurons=selective.tolist(), constraints=Constraint(norm=5 * NORM), steps=40)
+    found = np.array([motion_direction(movie) for movie in moving.stimuli])
+    error = np.abs((found - degrees[selective] + 180) % 360 - 180)
     exact = isinstance(model, Truth)
     return [
         at_least(
@@ -34,5 +39,8 @@ def checks(model: Any, truth: Truth, recordings: Any) -> list[Check]:
             "most exciting input, linear cells: spread of the score over starts (part of it)",
             made.diversity()["score_spread"].max(),
             0.02,
+        ),
+        at_most(
+            "most exciting input, direction-selective cells: median error of its motion (degrees)", error.median(), 15
         ),
     ]

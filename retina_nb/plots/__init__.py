@@ -2,11 +2,13 @@
 
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 
 __all__ = [
     "Prediction",
+    "show_ascent",
     "show_by_type",
     "show_comparison",
     "show_curves",
@@ -15,9 +17,11 @@ __all__ = [
     "show_maps",
     "show_masks",
     "show_medians",
+    "show_most_exciting",
     "show_positions",
     "show_predictions",
     "show_responses",
     "show_scores",
+    "show_space_time",
     "show_stimulus",
 ]

@@ -4,7 +4,13 @@ import torch
 from torch import nn
 
 import retina_nb as rnb
-from retina_nb.analyses import Constraint, most_exciting_features, most_exciting_inputs, space_time_parts
+from retina_nb.analyses import (
+    Constraint,
+    most_exciting_features,
+    most_exciting_inputs,
+    motion_direction,
+    space_time_parts,
+)
 from retina_nb.cores import Core, StackedCore
 from retina_nb.models import CoreReadout, Ensemble
 from retina_nb.readouts import FactorizedReadout, GaussianMaskReadout, Readout, SessionReadouts
@@ -182,6 +188,15 @@ def test_a_stimulus_that_is_a_product_is_taken_apart():
     assert np.abs(maps[0]).max() == pytest.approx(1) == maps[0].max()
     assert part[0] == pytest.approx(1)
     assert part[1] == 0
+
+
+@pytest.mark.parametrize("degrees", [0, 60, 90, 200, 315])
+def test_the_direction_of_a_drifting_pattern_is_found(degrees):
+    time, y, x = np.indices((12, 9, 11))
+    along = x * np.cos(np.deg2rad(degrees)) - y * np.sin(np.deg2rad(degrees))
+    movie = np.cos(2 * np.pi * (along / 5 - time / 6)) * np.exp(-((y - 4) ** 2 + (x - 5) ** 2) / 8)
+    found = motion_direction(movie[None].astype(np.float32))
+    assert abs((found - degrees + 180) % 360 - 180) < 5
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "07_most_exciting_inputs": {"cells": 3, "seeds": 2, "steps": 3},
 }
 
 # What its results.json holds at least.
@@ -41,6 +42,10 @@ RESULTS = {
     "03_cores_and_readouts": {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
+    },
+    "07_most_exciting_inputs": {
+        *("twin", "neurons", "converged", "filter_cosine", "direction_error", "relative_score"),
+        *("aligned_correlation_of_starts", "transfer_to_truth", "seconds"),
     },
 }
 
