@@ -1,5 +1,6 @@
 """In-silico experiments: functions of a twin, or of a recording, that return a small dataclass."""
 
+from retina_nb.analyses.most_discriminative import MostDiscriminative, adjusted_rand, most_discriminative_stimuli
 from retina_nb.analyses.most_exciting import (
     MostExciting,
     most_exciting_features,
@@ -12,8 +13,11 @@ from retina_nb.analyses.stimulus_optimization import Constraint
 
 __all__ = [
     "Constraint",
+    "MostDiscriminative",
     "MostExciting",
     "ReceptiveFields",
+    "adjusted_rand",
+    "most_discriminative_stimuli",
     "most_exciting_features",
     "most_exciting_inputs",
     "motion_direction",
