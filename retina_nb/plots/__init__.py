@@ -2,6 +2,7 @@
 
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.most_discriminative import show_group_stimuli, show_groups, show_similarity
 from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
@@ -12,6 +13,8 @@ __all__ = [
     "show_by_type",
     "show_comparison",
     "show_curves",
+    "show_group_stimuli",
+    "show_groups",
     "show_kernels",
     "show_learning_curve",
     "show_maps",
@@ -22,6 +25,7 @@ __all__ = [
     "show_predictions",
     "show_responses",
     "show_scores",
+    "show_similarity",
     "show_space_time",
     "show_stimulus",
 ]

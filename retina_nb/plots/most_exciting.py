@@ -51,7 +51,7 @@ def show_most_exciting(made: MostExciting, row: int = 0, *, frames: int = 6, tit
         for ax in line[:-1]:
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=CEILING)
-    _show_courses(axes[0, -1], seconds[first:end], courses[:, first:end], made.channels)
+    show_courses(axes[0, -1], seconds[first:end], courses[:, first:end], made.channels)
     if channels > 1:
         _show_response(axes[1, -1], made, row, seconds[lag:])
         for ax in axes[2:, -1]:
@@ -111,7 +111,8 @@ def show_space_time(
     return fig
 
 
-def _show_courses(ax: Axes, seconds: np.ndarray, courses: np.ndarray, channels: Sequence[str]) -> None:
+def show_courses(ax: Axes, seconds: np.ndarray, courses: np.ndarray, channels: Sequence[str]) -> None:
+    """Courses in time, a line for each channel, on an axis of another figure."""
     ax.axhline(0, color=CEILING, lw=0.8)
     for channel, course in zip(channels, courses, strict=True):
         ax.plot(seconds, course, lw=1.5, label=channel, color=_COURSES.get(channel, RECORDED))

@@ -27,6 +27,7 @@ SMALL = {
         "max_epochs": 1,
     },
     "07_most_exciting_inputs": {"cells": 3, "seeds": 2, "steps": 3},
+    "08_discriminative_stimuli_and_types": {"cells": 24, "most": 6, "steps": 3},
 }
 
 # What its results.json holds at least.
@@ -46,6 +47,9 @@ RESULTS = {
     "07_most_exciting_inputs": {
         *("twin", "neurons", "converged", "filter_cosine", "direction_error", "relative_score"),
         *("aligned_correlation_of_starts", "transfer_to_truth", "seconds"),
+    },
+    "08_discriminative_stimuli_and_types": {
+        *("twin", "neurons", "groups", "score", "adjusted_rand", "stability", "true_cells_typed", "seconds"),
     },
 }
 
