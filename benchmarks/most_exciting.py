@@ -2,10 +2,10 @@
 
 ``python -m benchmarks.most_exciting --peer PYTHON`` gives openretina the weights of the twin that comes with the
 package, and both maximise the responses of its neurons (50 frames of 18 x 16 pixels and 2 channels, 100 steps), in
-processes of their own, in turn and in quiet moments: openretina one neuron after another, of which 24 are timed, ours 100
-side by side. Two recipes: that of openretina's example (norm 5, steps of 10), and that of its command line (norm 30,
-steps of 100). Prints a table and writes JSON: ``ratios`` (how many times faster we are for each stimulus; medians of
-pairs; ``until``: when we stop at convergence), their ``spread`` (least and largest pair), and ``scores``, ours over
+processes of their own, in turn and in quiet moments: openretina one neuron after another, of which 24 are timed, we
+100 side by side. Two recipes: that of openretina's example (norm 5, steps of 10), and that of its command line (norm
+30, steps of 100). Prints a table and writes JSON: ``ratios`` (how many times faster we are for each stimulus; medians
+of pairs; ``until``: when we stop at convergence), their ``spread`` (least and largest pair), and ``scores``, ours over
 openretina's: by our own rule and by its rule (``sgd``).
 
 Fails if a score of ours is below openretina's by more than 1 % with its recipe and rule, or with its example's recipe

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from retina_nb.analyses.stimulus_optimization import Constraint, ascend, looked_at, own_rates, projection
+from retina_nb.analyses.stimulus_optimization.ascent import rows_at_once
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError, unknown
 from retina_nb.models.core_readout import CoreReadout
@@ -116,7 +117,7 @@ def most_exciting_inputs(
     step_size: float | None = None,
     tolerance: float = 1e-3,
     patience: int = 10,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
 ) -> MostExciting:
@@ -154,7 +155,7 @@ def most_exciting_inputs(
             chosen.table(),
             lag=chosen.lag,
             constraints=named,
-            centers=looked_at(chosen, rates, batch_size=batch_size, seed=seed) if radius else None,
+            centers=looked_at(chosen, rates, seed=seed) if radius else None,
             seeds=range(seed, seed + seeds),
             suppress=suppress,
             bins=bins,
@@ -314,7 +315,7 @@ def _excite(
         scores=sign * made.scores.cpu().numpy(),
         history=sign * made.history.cpu().numpy(),
         converged=made.converged.cpu().numpy(),
-        responses=_responses(rates, stimuli, unit, options.get("batch_size", 100)),
+        responses=_responses(rates, stimuli, unit, options.get("batch_size") or rows_at_once(chosen.device)),
         counted=counted,
         table=table.reset_index(drop=True),
         suppress=suppress,

@@ -52,7 +52,7 @@ def ascend(
     step_size: float | None = None,
     tolerance: float = 1e-3,
     patience: int = 10,
-    batch_size: int = 100,
+    batch_size: int | None = None,
     device: torch.device | None = None,
 ) -> Ascent:
     """Maximise an objective of every row, by projected gradient ascent; the best stimulus of each row is kept.
@@ -79,7 +79,7 @@ def ascend(
         step_size: see the rules; None for the rule's default.
         tolerance: a row has converged when `patience` steps gained less than this part of all that it has gained.
         patience: see `tolerance`.
-        batch_size: at most so many rows are computed at once.
+        batch_size: at most so many rows are computed at once; `rows_at_once` if None.
         device: where.
 
     Raises:
@@ -89,6 +89,7 @@ def ascend(
     if optimizer not in OPTIMIZERS:
         raise unknown("optimizer", optimizer, OPTIMIZERS)
     size = OPTIMIZERS[optimizer] if step_size is None else step_size
+    batch_size = rows_at_once(device) if batch_size is None else batch_size
     if min(steps, size, patience, batch_size) <= 0:
         raise UserError("steps, step_size, patience and batch_size must be positive")
     parts = torch.arange(rows, device=device).split(batch_size)
@@ -106,6 +107,11 @@ def ascend(
         torch.cat([one.history for one in made]),
         torch.cat([one.converged for one in made]),
     )
+
+
+def rows_at_once(device: torch.device | None) -> int:
+    """How many stimuli to compute at once; on a CPU, memory for more than a few would be asked for anew each time."""
+    return 16 if device is None or device.type == "cpu" else 256
 
 
 def _ascend(

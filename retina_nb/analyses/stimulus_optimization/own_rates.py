@@ -29,7 +29,7 @@ def own_rates(subject: Subject) -> OwnRates:
 
 
 def looked_at(
-    subject: Subject, rates: OwnRates, *, stimuli: int = 8, batch_size: int = 100, seed: int = 0
+    subject: Subject, rates: OwnRates, *, stimuli: int = 8, batch_size: int = 16, seed: int = 0
 ) -> Float[np.ndarray, "neuron 2"]:
     """Where each neuron looks (y, x) in pixels: the centroid of what exceeds half of its largest sensitivity.
 
