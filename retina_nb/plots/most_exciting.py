@@ -37,10 +37,11 @@ def show_most_exciting(made: MostExciting, row: int = 0, *, frames: int = 6, tit
     courses, maps, part = space_time_parts(stimulus)
     limit = max(np.abs(stimulus).max(), 1e-12)
     widths = {"width_ratios": [1] * len(shown) + [1.2, 1.9]}
-    size = (1.05 * len(shown) + 4.5, 1.35 * channels + 0.8)
-    fig, axes = figure(channels, len(shown) + 2, size=size, gridspec_kw=widths, squeeze=False)
+    rows = max(2, channels)  # the last column has the courses and, below, the response
+    size = (1.05 * len(shown) + 4.5, 1.35 * rows + 0.8)
+    fig, axes = figure(rows, len(shown) + 2, size=size, gridspec_kw=widths, squeeze=False)
     seconds = (np.arange(bins) - end + 1) / made.rate
-    for channel, line in enumerate(axes):
+    for channel, line in enumerate(axes[:channels]):
         for ax, frame in zip(line, shown, strict=False):
             image = ax.imshow(stimulus[channel, frame], cmap="RdBu_r", vmin=-limit, vmax=limit)
             if channel == 0:
@@ -52,11 +53,10 @@ def show_most_exciting(made: MostExciting, row: int = 0, *, frames: int = 6, tit
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=CEILING)
     show_courses(axes[0, -1], seconds[first:end], courses[:, first:end], made.channels)
-    if channels > 1:
-        _show_response(axes[1, -1], made, row, seconds[lag:])
-        for ax in axes[2:, -1]:
-            ax.set_axis_off()
-    fig.colorbar(image, ax=axes[:, :-2], label="contrast", shrink=0.8, pad=0.01)
+    _show_response(axes[1, -1], made, row, seconds[lag:])
+    for ax in [*axes[channels:, :-1].flat, *axes[2:, -1]]:
+        ax.set_axis_off()
+    fig.colorbar(image, ax=axes[:channels, :-2], label="contrast", shrink=0.8, pad=0.01)
     fig.suptitle(title or _name(made, row), fontsize=10)
     return fig
 
