@@ -132,8 +132,8 @@ if truth and len(set(types)) > 1:
 
 # %% [markdown]
 # On the truth itself, where cells of a type are the same but for their place, the exact types come out (`make truth`).
-# What is split here the twin has learned differently for some cells of a type, from noisy data: cells that contrast
-# suppresses, whose movies show hardly more than grey.
+# What is split here the twin has learned differently for some cells of a type, from noisy data: a split says as much of
+# the twin as of the retina. An ensemble of twins would tell.
 
 # %% [markdown]
 # ## The test that counts: type true cells with these movies

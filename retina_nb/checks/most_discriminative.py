@@ -12,9 +12,11 @@ def checks(model: Any, truth: Truth, recordings: Any) -> list[Check]:
     types = truth.neurons()["type"]
     found = most_discriminative_stimuli(model)
     given = most_discriminative_stimuli(model, clusters=types.nunique())
+    error = abs(len(found.stimuli) - types.nunique())
     name = "cell types from discriminative stimuli"
     return [
         at_least(f"{name}: adjusted Rand index", adjusted_rand(types, found.cluster), 0.8),
         at_least(f"{name}, number given: adjusted Rand index", adjusted_rand(types, given.cluster), 0.8),
-        at_most(f"{name}: error of their number", abs(len(found.stimuli) - types.nunique()), 2),
+        # A twin learns a few cells of a type so differently that they count as another.
+        at_most(f"{name}: error of their number", error, 0 if isinstance(model, Truth) else 4),
     ]

@@ -29,18 +29,22 @@ def checks(model: Any, truth: Truth, recordings: Any) -> list[Check]:
     return [
         at_least(
             "most exciting input, linear cells: median cosine with the filter",
-            np.median(cosine),
+            float(np.median(cosine)),
             0.95,
         ),
         at_least(
-            "most exciting input, linear cells: least cosine with the filter", cosine.min(), 0.95 if exact else 0.75
+            "most exciting input, linear cells: least cosine with the filter",
+            float(cosine.min()),
+            0.95 if exact else 0.75,
         ),
         at_most(
             "most exciting input, linear cells: spread of the score over starts (part of it)",
-            made.diversity()["score_spread"].max(),
+            float(made.diversity()["score_spread"].max()),
             0.02,
         ),
         at_most(
-            "most exciting input, direction-selective cells: median error of its motion (degrees)", error.median(), 15
+            "most exciting input, direction-selective cells: median error of its motion (degrees)",
+            float(error.median()),
+            15,
         ),
     ]
