@@ -5,8 +5,17 @@ from retina_nb.analyses.contrast_gradients import ContrastGradients, contrast_gr
 from retina_nb.analyses.features import Features, feature_clips, find_features, score_with_features, tell_types
 from retina_nb.analyses.hidden_units import UnitMatches, match_units
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages, local_spike_triggered_averages
+from retina_nb.analyses.most_discriminative import MostDiscriminative, adjusted_rand, most_discriminative_stimuli
+from retina_nb.analyses.most_exciting import (
+    MostExciting,
+    most_exciting_features,
+    most_exciting_inputs,
+    motion_direction,
+    space_time_parts,
+)
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
 from retina_nb.analyses.response_fields import ResponseField, response_field
+from retina_nb.analyses.stimulus_optimization import Constraint
 from retina_nb.analyses.tuning import (
     ChirpResponses,
     ColourTuning,
@@ -31,15 +40,19 @@ __all__ = [
     "Attribution",
     "ChirpResponses",
     "ColourTuning",
+    "Constraint",
     "ContrastGradients",
     "DirectionTuning",
     "Features",
     "FlashResponses",
     "LocalSpikeTriggeredAverages",
+    "MostDiscriminative",
+    "MostExciting",
     "ReceptiveFields",
     "ResponseField",
     "TuningCurve",
     "UnitMatches",
+    "adjusted_rand",
     "bar_direction_tuning",
     "chirp_responses",
     "colour_tuning",
@@ -56,10 +69,15 @@ __all__ = [
     "integrated_gradients",
     "local_spike_triggered_averages",
     "match_units",
+    "most_discriminative_stimuli",
+    "most_exciting_features",
+    "most_exciting_inputs",
+    "motion_direction",
     "receptive_fields",
     "response_field",
     "score_with_features",
     "size_tuning",
+    "space_time_parts",
     "spatial_frequency_tuning",
     "speed_tuning",
     "spike_triggered_averages",

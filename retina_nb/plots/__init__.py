@@ -6,6 +6,8 @@ from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.features import show_features, show_readers
 from retina_nb.plots.gradients import show_contrast_gradients, show_local_fields, show_polarity, show_response_field
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.most_discriminative import show_group_stimuli, show_groups, show_similarity
+from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
@@ -21,6 +23,7 @@ from retina_nb.plots.tuning import (
 __all__ = [
     "Prediction",
     "show_agreement",
+    "show_ascent",
     "show_attribution",
     "show_audit",
     "show_by_type",
@@ -34,6 +37,8 @@ __all__ = [
     "show_estimates",
     "show_features",
     "show_flash_responses",
+    "show_group_stimuli",
+    "show_groups",
     "show_indices",
     "show_kernels",
     "show_learning_curve",
@@ -42,6 +47,7 @@ __all__ = [
     "show_masks",
     "show_matches",
     "show_medians",
+    "show_most_exciting",
     "show_polarity",
     "show_positions",
     "show_predictions",
@@ -49,6 +55,8 @@ __all__ = [
     "show_response_field",
     "show_responses",
     "show_scores",
+    "show_similarity",
+    "show_space_time",
     "show_stimulus",
     "show_tuning_curves",
 ]

@@ -121,16 +121,19 @@ class Truth(nn.Module):
         Raises:
             UserError: if there is no such session or the stimulus does not fit.
         """
-        channel, height, width = self.stimulus_shape
-        if stimulus.shape[1:2] + stimulus.shape[3:] != self.space.shape[1:] or stimulus.shape[2] <= self.lag:
-            raise UserError(
-                f"the truth needs a stimulus (batch, {channel}, time > {self.lag}, {height}, {width}), "
-                f"not {tuple(stimulus.shape)}"
-            )
+        self._check(stimulus)
         cells = self._cells(session)
         # A few cells at a time, since every subunit has a trace of its own.
         rates = [self._rate(self._drive(stimulus, part), part) for part in cells.split(32)]
         return self._expected(torch.cat(rates, dim=1), cells).transpose(1, 2)
+
+    def rate_of(
+        self, stimulus: Float[Tensor, "batch channel time height width"], neuron: int, session: str | None = None
+    ) -> Float[Tensor, "batch time_out"]:
+        """What `forward` says of one neuron of a session, or of all, without the work for the others."""
+        self._check(stimulus)
+        cell = self._cells(session)[neuron : neuron + 1]
+        return self._expected(self._rate(self._drive(stimulus, cell), cell), cell)[:, 0]
 
     def respond(self, expected: Float[Tensor, "*shape neuron"], session: str, rng: torch.Generator) -> Tensor:
         """One noisy trial, given what `forward` expects."""
@@ -214,6 +217,14 @@ class Truth(nn.Module):
             self.peak[part] = odds * mean / variance  # Poisson: noise variance = mean
             if self.noise == "gaussian":
                 self.sigma[part] = self.peak[part] * (variance / odds).sqrt()
+
+    def _check(self, stimulus: Tensor) -> None:
+        channel, height, width = self.stimulus_shape
+        if stimulus.shape[1:2] + stimulus.shape[3:] != self.space.shape[1:] or stimulus.shape[2] <= self.lag:
+            raise UserError(
+                f"the truth needs a stimulus (batch, {channel}, time > {self.lag}, {height}, {width}), "
+                f"not {tuple(stimulus.shape)}"
+            )
 
     def _cells(self, session: str | None) -> Tensor:
         if session is None:

@@ -1,0 +1,216 @@
+"""Gradient ascent on many stimuli at once: each row has its own objective, constraints, step size and end."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from retina_nb.errors import UserError, unknown
+
+Objective = Callable[[Tensor, Tensor], Tensor]
+Project = Callable[[Tensor, Tensor], Tensor]
+# Rules by name, and the step size that each has by default: see `ascend`.
+OPTIMIZERS = {"adaptive": 1.0, "adam": 0.3, "sgd": 10.0}
+_GROW, _SHRINK = 1.5, 0.5
+_SMALL = 1e-30
+_LONG = 20  # with more batches than this there is a progress bar
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """What became of each row.
+
+    Args:
+        stimuli: the best stimulus that was met.
+        scores: its objective.
+        history: the objective after each step, from the start (step 0) on; NaN after a row has converged.
+        converged: whether the last steps gained next to nothing.
+    """
+
+    stimuli: Float[Tensor, "row channel time height width"]
+    scores: Float[Tensor, " row"]
+    history: Float[Tensor, "row step"]
+    converged: Tensor
+
+    @property
+    def steps(self) -> Int[Tensor, " row"]:
+        """Steps that each row took."""
+        return (~self.history.isnan()).sum(dim=1) - 1
+
+
+def ascend(
+    objective: Objective,
+    start: Callable[[Tensor], Tensor],
+    project: Project,
+    *,
+    rows: int,
+    steps: int = 100,
+    optimizer: str = "adaptive",
+    step_size: float | None = None,
+    tolerance: float = 1e-3,
+    patience: int = 10,
+    batch_size: int | None = None,
+    device: torch.device | None = None,
+) -> Ascent:
+    """Maximise an objective of every row, by projected gradient ascent; the best stimulus of each row is kept.
+
+    Rows do not see each other: what one becomes does not depend on the others. Rows that have converged are no longer
+    computed. The rules are
+
+    - ``"adaptive"``: a step along the gradient from the best stimulus so far, as long as `step_size` times the norm
+      of the stimulus; 1.5 times as long after each success, half as long after a failure. The score never falls,
+      and units of the objective do not matter. A long step is the power method, which climbs convex functions
+      on a sphere at once (Journée et al. 2010, J. Mach. Learn. Res. 11:517).
+    - ``"sgd"``: steps of `step_size` times the gradient.
+    - ``"adam"`` (Kingma & Ba 2015, arXiv:1412.6980): `step_size` is in units of the stimulus' root mean square, and
+      gradients are taken along the sphere of the stimulus' norm, since otherwise Adam does not come to rest
+      at a maximum.
+
+    Args:
+        objective: from stimuli (row, channel, time, height, width) and their rows' numbers to a number for each.
+        start: from rows' numbers to the stimuli that they start from.
+        project: from stimuli and rows' numbers to the stimuli that are held to the constraints.
+        rows: how many there are.
+        steps: at most so many are taken.
+        optimizer: the rule.
+        step_size: see the rules; None for the rule's default.
+        tolerance: a row has converged when `patience` steps gained less than this part of all that it has gained.
+        patience: see `tolerance`.
+        batch_size: at most so many rows are computed at once; `rows_at_once` if None.
+        device: where.
+
+    Raises:
+        UserError: if there is no such rule, a number is not positive, no stimulus matters to its objective, or an
+            objective is not finite.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise unknown("optimizer", optimizer, OPTIMIZERS)
+    size = OPTIMIZERS[optimizer] if step_size is None else step_size
+    batch_size = rows_at_once(device) if batch_size is None else batch_size
+    if min(steps, size, patience, batch_size) <= 0:
+        raise UserError("steps, step_size, patience and batch_size must be positive")
+    parts = torch.arange(rows, device=device).split(batch_size)
+    propose = {"adaptive": _adaptive, "adam": _adam, "sgd": _sgd}[optimizer]
+    done = [
+        _ascend(objective, start(part), project, part, propose, size, steps, tolerance, patience)
+        for part in tqdm(parts, disable=len(parts) <= _LONG, leave=False)
+    ]
+    if not any(moved for _, moved in done):
+        raise UserError("there is nothing to optimise: no stimulus changes what was to be maximised")
+    made = [one for one, _ in done]
+    return Ascent(
+        torch.cat([one.stimuli for one in made]),
+        torch.cat([one.scores for one in made]),
+        torch.cat([one.history for one in made]),
+        torch.cat([one.converged for one in made]),
+    )
+
+
+def rows_at_once(device: torch.device | None) -> int:
+    """How many stimuli to compute at once; on a CPU, memory for more than a few would be asked for anew each time."""
+    return 16 if device is None or device.type == "cpu" else 256
+
+
+def _ascend(
+    objective: Objective,
+    start: Tensor,
+    project: Project,
+    part: Tensor,
+    propose: Callable[[dict[str, Tensor], float, int], Tensor],
+    size: float,
+    steps: int,
+    tolerance: float,
+    patience: int,
+) -> tuple[Ascent, bool]:
+    """One batch of rows to its end, and whether any of them had a gradient at the start."""
+    stimulus = project(start, part)
+    score, gradient = _with_gradient(objective, stimulus, part)
+    moved = bool(gradient.any())
+    # What is known of the rows that still climb; `place` is where they are in the batch.
+    state = {
+        "place": torch.arange(len(part), device=part.device),
+        "scale": torch.ones_like(score),
+        "stimulus": stimulus,
+        "gradient": gradient,
+        "best": stimulus,
+        "best_gradient": gradient,
+        "best_score": score,
+        "moment": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
+        "square": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
+    }
+    best, scores, converged = stimulus.clone(), score.clone(), torch.zeros_like(score, dtype=torch.bool)
+    history = score.new_full((len(part), steps + 1), torch.nan)
+    history[:, 0] = score
+    record = score[:, None]  # best scores of the rows that still climb
+    for step in range(1, steps + 1):
+        place = state["place"]
+        state["stimulus"] = project(propose(state, size, step), part[place])
+        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place])
+        history[place, step] = score
+        _keep_best(state, score)
+        record = torch.cat([record, state["best_score"][:, None]], dim=1)
+        if step < patience:
+            continue
+        gain = record[:, -1] - record[:, -1 - patience]
+        ended = gain <= tolerance * (record[:, -1] - record[:, 0])
+        if step == steps or bool(ended.any()):
+            converged[place[ended]] = True
+            best[place], scores[place] = state["best"], state["best_score"]
+            state = {name: value[~ended] if len(value) else value for name, value in state.items()}
+            record = record[~ended]
+            if bool(ended.all()):
+                break
+    best[state["place"]], scores[state["place"]] = state["best"], state["best_score"]
+    return Ascent(best, scores, history, converged), moved
+
+
+def _with_gradient(objective: Objective, stimulus: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
+    with torch.enable_grad():
+        shown = stimulus.detach().requires_grad_()
+        score = objective(shown, rows)
+        (gradient,) = torch.autograd.grad(score.sum(), shown)
+    if not bool(score.isfinite().all()):
+        raise UserError("the model's response to a stimulus is not finite: tighten the constraints, or check the model")
+    return score.detach(), gradient
+
+
+def _keep_best(state: dict[str, Tensor], score: Tensor) -> None:
+    better = score > state["best_score"]
+    state["scale"] = state["scale"] * torch.where(better, _GROW, _SHRINK)
+    for name, new in (("best", "stimulus"), ("best_gradient", "gradient")):
+        state[name] = torch.where(_spread(better), state[new], state[name])
+    state["best_score"] = torch.where(better, score, state["best_score"])
+
+
+def _adaptive(state: dict[str, Tensor], size: float, step: int) -> Tensor:
+    best, gradient = state["best"], state["best_gradient"]
+    # A stimulus of nothing has no norm to measure steps by: 1 then.
+    length = size * state["scale"] * torch.where(_norm(best) > 0, _norm(best), 1.0)
+    return best + _spread(length / _norm(gradient).clamp(min=_SMALL)) * gradient
+
+
+def _sgd(state: dict[str, Tensor], size: float, step: int) -> Tensor:
+    return state["stimulus"] + size * state["gradient"]
+
+
+def _adam(state: dict[str, Tensor], size: float, step: int) -> Tensor:
+    x, gradient = state["stimulus"], state["gradient"]
+    gradient = gradient / _spread(_norm(gradient).clamp(min=_SMALL))
+    radial = (gradient * x).flatten(1).sum(dim=1) / x.square().flatten(1).sum(dim=1).clamp(min=_SMALL)
+    along = gradient - _spread(radial) * x
+    state["moment"] = 0.9 * state["moment"] + 0.1 * along
+    state["square"] = 0.999 * state["square"] + 0.001 * along.square()
+    rate = size * _norm(x) / x[0].numel() ** 0.5
+    update = (state["moment"] / (1 - 0.9**step)) / ((state["square"] / (1 - 0.999**step)).sqrt() + 1e-8)
+    return x + _spread(rate) * update
+
+
+def _norm(x: Tensor) -> Tensor:
+    return x.flatten(1).norm(dim=1)
+
+
+def _spread(row: Tensor) -> Tensor:
+    return row[:, None, None, None, None]
