@@ -31,7 +31,7 @@ sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
 	$(BIN)/python .ci/sync_notebooks.py
 
 truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
-	$(BIN)/python -m retina_nb.checks runs/truth
+	$(BIN)/python -m retina_nb.checks runs/truth README.md
 
 twin: $(INSTALLED)  ## train the twin that comes with the package anew
 	$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -f notebooks/params/01_shipped_twin.yaml -o runs/shipped
