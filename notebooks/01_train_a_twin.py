@@ -22,7 +22,7 @@
 dataset = "simulated"  # one of rnb.datasets()
 dataset_settings = {}  # what the dataset's loader takes, e.g. {"seed": 1}
 preset = "simulated_retina"  # one of rnb.presets()
-overrides = []  # changes to the preset, e.g. ["core.hidden_channels=[8,8]"]
+overrides = []  # changes to the preset in Hydra syntax, see "On your own" below
 max_epochs = 50  # passes over the training data; 0 scores the linear-nonlinear model alone
 seed = 0  # fixes initial weights, order of batches and bootstrap
 output_dir = "runs/01_train_a_twin"  # where results go
