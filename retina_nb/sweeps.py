@@ -1,6 +1,7 @@
 """Runs of a notebook with other parameters, by papermill."""
 
 import ast
+import logging
 import os
 import re
 import sys
@@ -17,6 +18,9 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from retina_nb.errors import UserError, unknown
+
+# papermill warns of parameters that it cannot read line by line; they are read and checked here.
+logging.getLogger("papermill").setLevel(logging.ERROR)
 
 OUTPUT_DIR = "output_dir"
 KERNEL_STARTS = 3
