@@ -111,7 +111,9 @@ def response_features(
             for direction in DIRECTIONS
         ]
     )
-    drifting = chosen.show(gratings, batch_size=batch_size).astype(float)[:, round(screen.rate / 2) :]  # after the onset
+    drifting = chosen.show(gratings, batch_size=batch_size).astype(float)[
+        :, round(screen.rate / 2) :
+    ]  # after the onset
     scale = courses.std(axis=(0, 1)).clip(min=1e-12)
     drifting = (drifting / scale).reshape(len(WAVELENGTHS), len(DIRECTIONS), *drifting.shape[1:])
     vector = np.exp(1j * np.deg2rad(DIRECTIONS)) @ drifting.mean(axis=2)  # (wavelength, neuron)

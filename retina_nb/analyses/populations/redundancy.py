@@ -181,7 +181,6 @@ def _joint_entropy(
     """Entropy (bits) of the counts of every neuron in a together with every one in b, independent within a bin."""
     flat = b.reshape(len(b), -1)
     rows = [  # one neuron with all at once, so that memory stays small
-        _entropy((a[:, n].T @ flat / len(a)).reshape(a.shape[2], *b.shape[1:]), axis=(0, 2))
-        for n in range(a.shape[1])
+        _entropy((a[:, n].T @ flat / len(a)).reshape(a.shape[2], *b.shape[1:]), axis=(0, 2)) for n in range(a.shape[1])
     ]
     return np.stack(rows)
