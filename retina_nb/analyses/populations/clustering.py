@@ -58,7 +58,8 @@ def cluster_cells(
     """Sort cells of all sessions into types by their responses to stimuli that do not depend on where a cell looks.
 
     The battery has the chirp in each channel alone and in all (polarity, kinetics, adaptation and colour) and drifting
-    gratings of two wavelengths in eight directions (selectivity for motion, size and fine patterns). See `response_features` and `cluster_features`.
+    gratings of two wavelengths in eight directions (selectivity for motion, size and fine patterns).
+    See `response_features` and `cluster_features`.
 
     Args:
         model: a twin, ensemble, baseline or truth.
@@ -104,7 +105,7 @@ def response_features(
     colours = [tuple(row) for row in np.eye(screen.channels)] + [(1.0,) * screen.channels]
     chirps, _ = batch([chirp(screen, colour=colour) for colour in dict.fromkeys(colours)])
     courses = chosen.show(chirps, batch_size=batch_size).astype(float)  # (colour, time, neuron)
-    gratings, shown = batch(
+    gratings, _ = batch(
         [
             drifting_grating(screen, direction=direction, wavelength=wavelength)
             for wavelength in WAVELENGTHS
@@ -156,7 +157,7 @@ def cluster_features(
     return labels, np.nanmean(jaccard, axis=0)
 
 
-def adjusted_rand_index(first: Sequence | np.ndarray, second: Sequence | np.ndarray) -> float:
+def adjusted_rand_index(first: Sequence | np.ndarray | pd.Series, second: Sequence | np.ndarray | pd.Series) -> float:
     """How far two sortings of the same cells agree: 1 if they are the same, 0 on average by chance.
 
     The share of pairs that both put together, corrected for chance (Hubert & Arabie 1985, J. Classif. 2:193).

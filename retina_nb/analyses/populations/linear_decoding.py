@@ -79,7 +79,7 @@ class Reconstruction:
 
 
 def fit_linear_decoder(
-    responses: Float[np.ndarray, "batch time neuron"],
+    responses: Float[np.ndarray, "_ _ neuron"],
     stimuli: Float[np.ndarray, "batch channel time height width"],
     *,
     lags: int = 12,
@@ -91,7 +91,7 @@ def fit_linear_decoder(
     are used. With enough data and the right penalty it is the Wiener filter, the best linear reconstruction.
 
     Args:
-        responses: in bins of the stimuli's frames.
+        responses: (batch, time, neuron), in the bins of the stimuli.
         stimuli: what was shown.
         lags: bins of response, that of the frame included.
         penalties: which to try, in units of the mean variance of a response.

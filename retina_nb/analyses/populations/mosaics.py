@@ -39,7 +39,7 @@ class Mosaic:
 
 def mosaics(
     places: Float[np.ndarray, "neuron 2"],
-    types: Sequence | np.ndarray,
+    types: Sequence | np.ndarray | pd.Series,
     *,
     area: Corners,
     radius: Mapping | None = None,
