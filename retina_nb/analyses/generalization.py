@@ -52,8 +52,9 @@ class Generalization:
     metric: str
 
     def matrix(self) -> pd.DataFrame:
-        """The median score over neurons: a row for each model, a column for each test set."""
-        return pd.DataFrame(np.nanmedian(self.scores, axis=2), index=self.models, columns=self.tests)
+        """The median score over neurons that have one: a row for each model, a column for each test set."""
+        medians = pd.DataFrame(self.scores.reshape(-1, self.scores.shape[2])).median(axis=1).to_numpy()
+        return pd.DataFrame(medians.reshape(self.scores.shape[:2]), index=self.models, columns=self.tests)
 
     def compare(self, test: str, *, level: float = 0.95, seed: int = 0) -> pd.DataFrame:
         """All models on one test set against the first of them, paired by neuron, with bootstrap intervals.
