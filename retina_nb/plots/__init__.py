@@ -2,22 +2,38 @@
 
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.populations import (
+    show_agreement,
+    show_correlations,
+    show_frames,
+    show_mosaics,
+    show_null,
+    show_population_curves,
+    show_table,
+)
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 
 __all__ = [
     "Prediction",
+    "show_agreement",
     "show_by_type",
     "show_comparison",
+    "show_correlations",
     "show_curves",
+    "show_frames",
     "show_kernels",
     "show_learning_curve",
     "show_maps",
     "show_masks",
     "show_medians",
+    "show_mosaics",
+    "show_null",
+    "show_population_curves",
     "show_positions",
     "show_predictions",
     "show_responses",
     "show_scores",
     "show_stimulus",
+    "show_table",
 ]

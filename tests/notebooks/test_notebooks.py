@@ -26,6 +26,12 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "13_populations_and_decoding": {
+        "sessions": 1,
+        "decoder_minutes": 0.5,
+        "decoded_movies": 1,
+        "baselines": False,
+    },
 }
 
 # What its results.json holds at least.
@@ -41,6 +47,11 @@ RESULTS = {
     "03_cores_and_readouts": {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
+    },
+    "13_populations_and_decoding": {
+        *("cells", "noise_correlation_mean", "noise_correlation_recovered", "signal_correlation_agreement"),
+        *("information_bias_bits", "adjusted_rand", "mosaic_regularity", "linear_reconstruction"),
+        *("decoding_correlation", "direction_identified", "generalization", "seconds"),
     },
 }
 
