@@ -185,13 +185,13 @@ def show_frames(rows: Mapping[str, Float[np.ndarray, "frame height width"]], sec
     """
     size = (1.15 * len(seconds) + 1, 1.3 * len(rows) + 0.2)
     made, axes = figure(len(rows), len(seconds), size=size, squeeze=False)
+    for ax, time in zip(axes[0], seconds, strict=True):
+        ax.set_title(f"{time:.2f} s", fontsize=8)
     for row, (name, movie) in zip(axes, rows.items(), strict=True):
         top = np.abs(movie).max()
-        for ax, frame, time in zip(row, movie, seconds, strict=True):
+        for ax, frame in zip(row, movie, strict=True):
             ax.imshow(frame, cmap="gray", vmin=-top, vmax=top)
             ax.spines[:].set_visible(False)
             ax.set(xticks=[], yticks=[])
-            if row is axes[0]:
-                ax.set_title(f"{time:.2f} s", fontsize=8)
         row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     return made

@@ -138,7 +138,7 @@ def reconstruct(
     chosen = subject(model, session=session, neurons=neurons, device=device)
     total, random = len(chosen.neurons), np.random.default_rng(seed)
     if sizes is None:
-        sizes = [size for size in (1, 3, 10, 30, 100, 300, 1000) if size < total] + [total]
+        sizes = [size for size in (1, 3, 10, 30, 100, 300, 1000) if 1.5 * size < total] + [total]
     check_sizes(sizes, total)
     fitted, shown = (
         random.poisson(np.maximum(chosen.show(part, batch_size=batch_size), 0)).astype(np.float32)
