@@ -298,8 +298,7 @@ print("by all cells:", {name: round(float(one.correlation[-1].mean()), 3) for na
 # %%
 random = np.random.default_rng(seed)
 fired = random.poisson(subject(truth, neurons=cells).show(movies)).astype(np.float32)
-example_fired = random.poisson(subject(twin, neurons=cells).show(examples)).astype(np.float32)
-linear = populations.fit_linear_decoder(example_fired, examples, lags=lags).decode(fired[:, twin.lag :])
+linear = curves["twin"].decoder.decode(fired[:, twin.lag :])
 prior = populations.StimulusPrior.of(examples, movies.shape[2])
 probable = populations.decode_most_probable(twin, fired[:, twin.lag :], prior, neurons=cells).stimulus
 bins = slice(twin.lag, movies.shape[2] - lags + 1)

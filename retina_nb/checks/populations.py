@@ -79,7 +79,7 @@ def _recorded_signal(truth: Truth, recording: Recording, test: np.ndarray) -> Ch
 
 def _signal(model: Any, truth: Truth, test: np.ndarray) -> list[Check]:
     expected, found = (populations.signal_correlations(one, test).pairs for one in (truth, model))
-    cells = range(30)  # of the first session: pairs of all would take long
+    cells = range(min(30, len(truth.neurons())))  # pairs of all would take long
     shared, read = (upper(populations.pair_redundancy(one, test, neurons=cells).fraction) for one in (truth, model))
     return [
         at_least("signal correlations: correlation over pairs", np.corrcoef(expected, found)[0, 1], 0.93),
@@ -101,8 +101,10 @@ def _reconstruction(model: Any, truth: Truth) -> list[Check]:
     screen, middle = Screen.of(truth), np.s_[..., 4:-4, 4:-4]  # where receptive fields are
     examples, _ = batch([natural_movie(screen, duration=5, seed=100 + seed) for seed in range(40)])
     test, _ = batch([natural_movie(screen, duration=4, seed=seed) for seed in range(3)])
-    found = populations.reconstruct(model, examples, test, sizes=(3, 10, 30, 120), lags=8)
-    means = found.correlation.mean(axis=1)
+    total = len(truth.neurons())
+    sizes = (total // 12, total // 4, total)
+    found = populations.reconstruct(model, examples, test, sizes=sizes, draws=8, lags=8)
+    gains = np.diff(found.correlation.mean(axis=1))
 
     def similar(decoded: np.ndarray, shown: np.ndarray) -> float:
         return float(np.corrcoef(decoded[middle].ravel(), shown[middle].ravel())[0, 1])
@@ -111,14 +113,12 @@ def _reconstruction(model: Any, truth: Truth) -> list[Check]:
     prior = populations.StimulusPrior.of(examples, test.shape[2])
     decoded = populations.decode_most_probable(model, spikes, prior, steps=40).stimulus
     bins = np.s_[:, :, model.lag : -7]  # frames that have all responses, as the linear decoder needs
-    linear = populations.fit_linear_decoder(
-        np.random.default_rng(1).poisson(subject(model).show(examples)).astype(np.float32), examples, lags=8
-    )
-    by_line, by_bayes = similar(linear.decode(spikes), test[bins]), similar(decoded[bins], test[bins])
+    linear = found.decoder.decode(spikes)
+    by_line, by_bayes = similar(linear, test[bins]), similar(decoded[bins], test[bins])
+    few, some, all_ = sizes
     return [
-        at_least(
-            "reconstruction: least gain in correlation from 3 to 10, 30 and 120 cells", np.diff(means).min(), 0.02
-        ),
+        at_least(f"reconstruction: gain in correlation from {few} to {some} cells", gains[0], 0.02),
+        at_least(f"reconstruction: gain in correlation from {some} to {all_} cells", gains[1], 0.02),
         at_least("reconstruction of the middle, linear: correlation", by_line, 0.65),
         at_least("reconstruction of the middle, most probable stimulus: correlation", by_bayes, 0.75),
         at_least("reconstruction: most probable stimulus less linear", by_bayes - by_line, 0.01),
@@ -130,7 +130,9 @@ def _directions(model: Any, truth: Truth) -> list[Check]:
     bars, _ = batch([moving_bar(Screen.of(truth), direction=angle, contrast=0.5) for angle in range(0, 360, 30)])
     random = np.random.default_rng(0)
     found = [
-        populations.identify(model, bars, source=truth, neurons=random.permutation(120)[:10], seed=draw)
+        populations.identify(
+            model, bars, source=truth, neurons=random.permutation(len(truth.neurons()))[:10].tolist(), seed=draw
+        )
         for draw in range(5)
     ]
     return [
@@ -155,5 +157,5 @@ def _information(model: Any, truth: Truth, recording: Recording, test: np.ndarra
     return [
         *(of_recording if isinstance(model, Truth) else []),
         at_least(f"{name}: correlation over cells", np.corrcoef(*bits)[0, 1], 0.85),
-        at_most(f"{name}: median error (bits)", np.median(np.abs(bits[0] - bits[1])), 0.2),
+        at_most(f"{name}: median error (bits)", np.median(np.abs(bits[0] - bits[1])), 0.3),
     ]

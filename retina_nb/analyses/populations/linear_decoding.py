@@ -62,6 +62,7 @@ class Reconstruction:
         map: the same over time alone for every value of a frame, by all cells; NaN for values that do not change.
         stimulus: what was shown.
         reconstruction: what all cells told of it, in one trial.
+        decoder: that of all cells, to read other responses with.
         rate: bins per second (Hz).
     """
 
@@ -70,6 +71,7 @@ class Reconstruction:
     map: Float[np.ndarray, "channel height width"]
     stimulus: Float[np.ndarray, "batch channel time height width"]
     reconstruction: Float[np.ndarray, "batch channel time height width"]
+    decoder: LinearDecoder
     rate: float
 
     def to_dataframe(self) -> pd.DataFrame:
@@ -146,17 +148,15 @@ def reconstruct(
     )
     moments = _Moments.of(fitted, stimuli, lags)
     whole = moments.decoder(np.arange(total))
-    original = test[:, :, : test.shape[2] - lags + 1]
-    correlation = np.empty((len(sizes), draws))
-    for row, size in enumerate(sizes):
-        for draw in range(draws):
-            group = random.permutation(total)[:size]
-            decoder = whole if size == total else moments.decoder(np.sort(group))
-            made = decoder.decode(shown if size == total else shown[..., np.sort(group)])
-            correlation[row, draw] = np.corrcoef(made.ravel(), original.ravel())[0, 1]
-    made = whole.decode(shown)
+    made, original = whole.decode(shown), test[:, :, : test.shape[2] - lags + 1]
+    correlation = np.full((len(sizes), draws), np.corrcoef(made.ravel(), original.ravel())[0, 1])
+    for row, draw in np.ndindex(correlation.shape):
+        if sizes[row] < total:
+            group = np.sort(random.permutation(total)[: sizes[row]])
+            told = moments.decoder(group).decode(shown[..., group])
+            correlation[row, draw] = np.corrcoef(told.ravel(), original.ravel())[0, 1]
     return Reconstruction(
-        np.asarray(sizes), correlation, _correlation_map(made, original), original, made, rate=chosen.rate
+        np.asarray(sizes), correlation, _correlation_map(made, original), original, made, whole, chosen.rate
     )
 
 
