@@ -14,7 +14,16 @@ import retina_nb as rnb
 from retina_nb.files import replace_file
 
 # The modules of this package, in the order of the table.
-TOPICS: tuple[str, ...] = ("tuning", "gradients", "attribution", "features", "most_exciting", "most_discriminative")
+TOPICS: tuple[str, ...] = (
+    "tuning",
+    "gradients",
+    "attribution",
+    "features",
+    "most_exciting",
+    "most_discriminative",
+    "populations",
+    "generalization",
+)
 MARKS = ("<!-- truth -->\n", "<!-- /truth -->\n")
 
 

@@ -8,6 +8,15 @@ from retina_nb.plots.gradients import show_contrast_gradients, show_local_fields
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
 from retina_nb.plots.most_discriminative import show_group_stimuli, show_groups, show_similarity
 from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
+from retina_nb.plots.populations import (
+    show_agreement,
+    show_correlations,
+    show_frames,
+    show_mosaics,
+    show_null,
+    show_population_curves,
+    show_table,
+)
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
@@ -31,12 +40,14 @@ __all__ = [
     "show_comparison",
     "show_conductance",
     "show_contrast_gradients",
+    "show_correlations",
     "show_curves",
     "show_direction_test",
     "show_direction_tuning",
     "show_estimates",
     "show_features",
     "show_flash_responses",
+    "show_frames",
     "show_group_stimuli",
     "show_groups",
     "show_indices",
@@ -47,8 +58,11 @@ __all__ = [
     "show_masks",
     "show_matches",
     "show_medians",
+    "show_mosaics",
     "show_most_exciting",
+    "show_null",
     "show_polarity",
+    "show_population_curves",
     "show_positions",
     "show_predictions",
     "show_readers",
@@ -58,5 +72,6 @@ __all__ = [
     "show_similarity",
     "show_space_time",
     "show_stimulus",
+    "show_table",
     "show_tuning_curves",
 ]

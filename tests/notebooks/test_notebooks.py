@@ -36,6 +36,12 @@ SMALL = {
     "09_tuning": {"session": "simulated_1", "trials": 5},
     "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
     "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
+    "13_populations_and_decoding": {
+        "sessions": 1,
+        "decoder_minutes": 0.5,
+        "decoded_movies": 1,
+        "baselines": False,
+    },
 }
 
 # What its results.json holds at least.
@@ -72,6 +78,11 @@ RESULTS = {
     "12_sparse_features": {
         *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
         *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),
+    },
+    "13_populations_and_decoding": {
+        *("cells", "noise_correlation_mean", "noise_correlation_recovered", "signal_correlation_agreement"),
+        *("information_bias_bits", "adjusted_rand", "mosaic_regularity", "linear_reconstruction"),
+        *("decoding_correlation", "direction_identified", "generalization", "seconds"),
     },
 }
 

@@ -79,12 +79,12 @@ def place_cells(
         that analyses look for: ``polarity``, ``latency`` (s), ``direction`` (degrees, NaN if not selective),
         ``nonlinear``.
     """
-    pools = {name: _mosaic(4 * kind.center_um / pixel_um, size, margin, rng) for name, kind in CELL_TYPES.items()}
+    pools = {name: mosaic(4 * kind.center_um / pixel_um, size, margin, rng) for name, kind in CELL_TYPES.items()}
     rows = []
     for index in range(count):
         name = list(CELL_TYPES)[index % len(CELL_TYPES)]
         if not len(pools[name]):  # more cells than one mosaic has: another piece of retina
-            pools[name] = _mosaic(4 * CELL_TYPES[name].center_um / pixel_um, size, margin, rng)
+            pools[name] = mosaic(4 * CELL_TYPES[name].center_um / pixel_um, size, margin, rng)
         (y, x), pools[name] = pools[name][0], pools[name][1:]
         kind = CELL_TYPES[name]
         direction = np.nan if kind.direction is None else kind.direction
@@ -93,7 +93,7 @@ def place_cells(
     return pd.DataFrame(rows, columns=["type", "y", "x", "polarity", "latency", "direction", "nonlinear"])
 
 
-def _mosaic(spacing: float, size: tuple[int, int], margin: float, rng: np.random.Generator) -> np.ndarray:
+def mosaic(spacing: float, size: tuple[int, int], margin: float, rng: np.random.Generator) -> np.ndarray:
     """(cell, 2): places (y, x) of a jittered hexagonal mosaic inside the margin, shuffled, at least one."""
     row, column = np.mgrid[-20:21, -20:21]
     y = row * spacing * np.sqrt(3) / 2

@@ -1,17 +1,23 @@
 """What the simulated retina is shown: clips of natural scenes, white noise and patterns."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from retina_nb.stimuli import Screen, drifting_grating, moving_bar, natural_movie, white_noise
 
 CLIP_FRAMES = 150
+KINDS = ("natural", "patterns", "noise", "natural", "patterns")  # of clips, in turn
 
 
 def clips(count: int, screen: Screen, rng: np.random.Generator) -> Float[np.ndarray, "clip channel time height width"]:
     """Clips of 5 s; of every five, two are natural, two a battery of patterns and one is white noise."""
-    kinds = (_natural, _battery, _noise, _natural, _battery)
-    return np.stack([kinds[index % len(kinds)](screen, rng) for index in range(count)])
+    made = {"natural": _natural, "patterns": _battery, "noise": _noise}
+    return np.stack([made[KINDS[index % len(KINDS)]](screen, rng) for index in range(count)])
+
+
+def frames_of(kind: str, count: int) -> Bool[np.ndarray, " frame"]:
+    """Which of the movie's first `count` frames are of a kind of clip."""
+    return np.array(KINDS)[np.arange(count) // CLIP_FRAMES % len(KINDS)] == kind
 
 
 def _natural(screen: Screen, rng: np.random.Generator) -> np.ndarray:
