@@ -37,7 +37,8 @@ import pandas as pd
 
 import retina_nb as rnb
 from retina_nb import plots
-from retina_nb.analyses import adjusted_rand, most_discriminative_stimuli
+from retina_nb.analyses import most_discriminative_stimuli
+from retina_nb.analyses.populations import adjusted_rand_index
 from retina_nb.analyses.stimulus_optimization import centred
 from retina_nb.analyses.subjects import subject
 
@@ -112,7 +113,7 @@ plots.show_group_stimuli(found, names);
 # %%
 rand = None
 if truth:
-    rand = adjusted_rand(types, found.cluster)
+    rand = adjusted_rand_index(types, found.cluster)
     print(pd.crosstab(table["type"], table["cluster"]).to_string())
     print(f"\nadjusted Rand index with the planted types: {rand:.3f} (1: the same, 0: chance)")
 
@@ -122,12 +123,12 @@ if truth:
 
 # %%
 other = most_discriminative_stimuli(model, neurons=neurons, most=most, margin=margin, steps=steps, seed=seed + 1)
-stability = adjusted_rand(found.cluster, other.cluster)
+stability = adjusted_rand_index(found.cluster, other.cluster)
 print(f"another seed: {len(other.stimuli)} groups, adjusted Rand index with the first {stability:.3f}")
 rand_given = None
 if truth and len(set(types)) > 1:
     given = most_discriminative_stimuli(model, neurons=neurons, clusters=len(set(types)), steps=steps, seed=seed)
-    rand_given = adjusted_rand(types, given.cluster)
+    rand_given = adjusted_rand_index(types, given.cluster)
     print(f"told that there are {len(set(types))}: adjusted Rand index {rand_given:.3f}")
 
 # %% [markdown]

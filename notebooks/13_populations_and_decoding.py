@@ -110,7 +110,7 @@ plots.show_correlations({name: found.values for name, found in signal.items()}, 
 recorded = populations.recorded_signal_correlations(first)
 naive = np.corrcoef(first.trials().mean(axis=0).T)[np.triu_indices(first.n_neurons, 1)]
 session_truth = populations.signal_correlations(truth, test_movie, session=first.session)
-plots.show_agreement(
+plots.show_clouds(
     {
         "recording, one session": {
             "between trials": (session_truth.pairs, recorded.pairs),
@@ -189,7 +189,7 @@ spikes = {
 }
 counted = populations.recorded_spike_information(first)
 true_bits = spikes["truth"].bits_per_spike
-plots.show_agreement(
+plots.show_clouds(
     {
         "recording": {"corrected": (true_bits, counted.bits_per_spike), "as counted": (true_bits, counted.uncorrected)},
         "twin": {"twin": (true_bits, spikes["twin"].bits_per_spike)},

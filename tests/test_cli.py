@@ -161,6 +161,7 @@ def published(monkeypatch, tmp_path):
     ],
 )
 def test_fetch_downloads_what_the_same_settings_need(published, tmp_path, monkeypatch, capsys, words, folder, files):
+    monkeypatch.chdir(tmp_path)
     assert main(["fetch", "published", *words.split()]) == 0
     where = tmp_path / folder if folder.startswith("cache") else Path(folder)
     assert capsys.readouterr().out == f"published is in {where}\n"

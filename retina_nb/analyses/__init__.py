@@ -5,7 +5,7 @@ from retina_nb.analyses.contrast_gradients import ContrastGradients, contrast_gr
 from retina_nb.analyses.features import Features, feature_clips, find_features, score_with_features, tell_types
 from retina_nb.analyses.hidden_units import UnitMatches, match_units
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages, local_spike_triggered_averages
-from retina_nb.analyses.most_discriminative import MostDiscriminative, adjusted_rand, most_discriminative_stimuli
+from retina_nb.analyses.most_discriminative import MostDiscriminative, most_discriminative_stimuli
 from retina_nb.analyses.most_exciting import (
     MostExciting,
     most_exciting_features,
@@ -52,7 +52,6 @@ __all__ = [
     "ResponseField",
     "TuningCurve",
     "UnitMatches",
-    "adjusted_rand",
     "bar_direction_tuning",
     "chirp_responses",
     "colour_tuning",

@@ -165,19 +165,6 @@ def most_discriminative_stimuli(
     )
 
 
-def adjusted_rand(a: Iterable[Any], b: Iterable[Any]) -> float:
-    """Agreement of two groupings of the same things: 1 if they are the same, 0 by chance (Hubert & Arabie 1985)."""
-    counts = pd.crosstab(np.asarray(list(a)), np.asarray(list(b))).to_numpy()
-
-    def pairs(sizes: np.ndarray) -> float:
-        return float((sizes * (sizes - 1) / 2).sum())
-
-    rows, columns = pairs(counts.sum(axis=1)), pairs(counts.sum(axis=0))
-    chance = rows * columns / max(pairs(counts.sum(keepdims=True)), 1)
-    most = (rows + columns) / 2
-    return 1.0 if most == chance else (pairs(counts) - chance) / (most - chance)
-
-
 def _shape(cells: Subject, length: int) -> tuple[int, int, int, int]:
     channel, height, width = cells.stimulus_shape
     return channel, cells.lag + length, height, width

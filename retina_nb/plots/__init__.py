@@ -9,7 +9,7 @@ from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_me
 from retina_nb.plots.most_discriminative import show_group_stimuli, show_groups, show_similarity
 from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
 from retina_nb.plots.populations import (
-    show_agreement,
+    show_clouds,
     show_correlations,
     show_frames,
     show_mosaics,
@@ -37,6 +37,7 @@ __all__ = [
     "show_audit",
     "show_by_type",
     "show_chirp_responses",
+    "show_clouds",
     "show_comparison",
     "show_conductance",
     "show_contrast_gradients",

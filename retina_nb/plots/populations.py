@@ -56,7 +56,7 @@ def show_null(panels: Mapping[str, tuple[np.ndarray, float]], *, xlabel: str) ->
     return made
 
 
-def show_agreement(
+def show_clouds(
     panels: Mapping[str, Mapping[str, tuple[np.ndarray, np.ndarray]]], *, xlabel: str, ylabel: str
 ) -> Figure:
     """Values against what they should be, with the line on which they would agree.

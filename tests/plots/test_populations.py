@@ -32,7 +32,7 @@ def test_what_was_found_stands_beside_chance_and_expectation():
     figure = drawn(plots.show_null({"one": (null, 3.0), "two": (null, 0.1)}, xlabel="correlation"))
     assert [ax.get_title() for ax in figure.axes] == ["one", "two"]
     clouds = {"twin": (null, null), "truth": (null, null + 1)}
-    figure = drawn(plots.show_agreement({"cells": clouds}, xlabel="true", ylabel="found"))
+    figure = drawn(plots.show_clouds({"cells": clouds}, xlabel="true", ylabel="found"))
     assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["twin", "truth"]
 
 
