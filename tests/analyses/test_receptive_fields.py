@@ -4,7 +4,7 @@ from helpers import small_recording
 from torch import nn
 
 import retina_nb as rnb
-from retina_nb.analyses import receptive_fields, spike_triggered_averages
+from retina_nb.analyses.receptive_fields import receptive_fields, spike_triggered_averages
 from retina_nb.cores import Core
 from retina_nb.readouts import Readout
 

@@ -6,7 +6,7 @@ import torch
 from helpers import small_recording
 
 import retina_nb as rnb
-from retina_nb.analyses import receptive_fields
+from retina_nb.analyses.receptive_fields import receptive_fields
 
 # As it is, but for the imports.
 EXAMPLE = """
