@@ -142,8 +142,8 @@ def _whitened(seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def _change(white: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """How weights change the covariance, along all directions but that of the average."""
     weights = (weights / weights.sum()).astype(np.float32)
-    average = weights @ white
-    norm = np.linalg.norm(average)
-    if norm > 0:
-        white = white - np.outer(white @ (average / norm), average / norm)
-    return ((white * weights[:, None]).T @ white - white.T @ white / len(white)).astype(np.float64)
+    change = ((white * (weights - np.float32(1 / len(white)))[:, None]).T @ white).astype(np.float64)
+    average = (weights @ white).astype(np.float64)
+    along = average / max(np.linalg.norm(average), 1e-12)
+    change -= np.outer(along, along @ change)
+    return change - np.outer(change @ along, along)

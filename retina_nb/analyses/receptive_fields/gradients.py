@@ -44,24 +44,17 @@ def receptive_fields(
     grey = np.zeros((1, channel, watching.lag + 1, height, width), dtype=np.float32)
     points = grey if at is None else np.ascontiguousarray(at[:, :, -watching.lag - 1 :], dtype=np.float32)
     watching.check(points.shape)
-    linear, sensitivity = [], []
+    table, stimulus = watching.table(), torch.from_numpy(points).to(watching.device)
+    linear = np.zeros((len(table), *points.shape[1:]), dtype=np.float32)
+    sensitivity = np.zeros((len(table), height, width), dtype=np.float32)
     with frozen(watching.model), torch.enable_grad():
         # Session by session, so that a graph has no more neurons than needed.
-        for name, rows in watching.table().groupby("session", sort=False)["neuron"]:
-            here = subject(watching.model, session=str(name), neurons=rows.tolist())
-            for gradient in _gradients(here, torch.from_numpy(points).to(watching.device)):
-                linear.append(gradient.mean(dim=0).cpu().numpy())
-                sensitivity.append(gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy())
-    table = watching.table()
-    order = np.argsort(table.groupby("session", sort=False).ngroup().to_numpy(), kind="stable")
-    back = np.argsort(order)
-    return make_fields(
-        np.stack(linear)[back],
-        np.stack(sensitivity)[back],
-        rate=watching.rate,
-        pixel_um=watching.pixel_um,
-        neurons=table,
-    )
+        for name, chosen in table.groupby("session")["neuron"]:
+            here = subject(watching.model, session=str(name), neurons=chosen)
+            for row, gradient in zip(chosen.index, _gradients(here, stimulus), strict=True):
+                linear[row] = gradient.mean(dim=0).cpu().numpy()
+                sensitivity[row] = gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy()
+    return make_fields(linear, sensitivity, rate=watching.rate, pixel_um=watching.pixel_um, neurons=table)
 
 
 def operating_points(
