@@ -2,6 +2,7 @@
 
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.receptive_fields import show_covariance, show_data_needed, show_recovered
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 
@@ -9,7 +10,9 @@ __all__ = [
     "Prediction",
     "show_by_type",
     "show_comparison",
+    "show_covariance",
     "show_curves",
+    "show_data_needed",
     "show_kernels",
     "show_learning_curve",
     "show_maps",
@@ -17,6 +20,7 @@ __all__ = [
     "show_medians",
     "show_positions",
     "show_predictions",
+    "show_recovered",
     "show_responses",
     "show_scores",
     "show_stimulus",

@@ -26,6 +26,7 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "06_receptive_fields": {"shown": [2, 4], "noise_minutes": [0.5, 1]},
 }
 
 # What its results.json holds at least.
@@ -41,6 +42,10 @@ RESULTS = {
     "03_cores_and_readouts": {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
+    },
+    "06_receptive_fields": {
+        *("twin", "dataset", "session", "neurons", "filter_cosine", "significant", "noise_cosine", "excitatory"),
+        *("suppressive", "recovered", "seconds"),
     },
 }
 
