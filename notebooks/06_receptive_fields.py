@@ -233,7 +233,7 @@ else:
 
 # %% [markdown]
 # Planted are the diameter and the colour of the same description of the true filter, and the latency of the cell's type.
-# The twin makes the wide alpha cells a little too small, and cells that are slow a little slower.
+# The twin makes most of the wide alpha cells too small, and times to peak come out a few milliseconds late.
 
 # %% [markdown]
 # ## What we learned
