@@ -241,7 +241,7 @@ else:
 # - Over natural movies the plain average shows the movie as much as the cell; a smooth estimate from the same spikes does
 #   much better, and the gradient of a twin better still.
 # - Cells of both polarities have no average. Covariance, or the spread of a twin's gradients, says where they look.
-# - Place, latency and polarity are within half a pixel and a bin of what was planted.
+# - On the default, places are within half a pixel of what was planted (median), latencies within a bin, polarities right.
 
 # %%
 print(
