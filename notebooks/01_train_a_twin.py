@@ -34,7 +34,7 @@ import numpy as np
 
 import retina_nb as rnb
 from retina_nb import plots
-from retina_nb.analyses import receptive_fields, spike_triggered_averages
+from retina_nb.analyses.receptive_fields import operating_points, receptive_fields, spike_triggered_averages
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 
 started = time.perf_counter()
@@ -133,7 +133,8 @@ plots.show_predictions(panels, first.rate);
 # %%
 found, expected = [], []
 for recording in recordings.values() if max_epochs else ():
-    found.append(receptive_fields(model, recording, seed=seed).centers)
+    points = operating_points(recording, model.lag, seed=seed)
+    found.append(receptive_fields(model, points, session=recording.session).centers)
     if dataset == "simulated":
         expected.append(np.stack([recording.neurons["y"], recording.neurons["x"]], axis=1))
     else:

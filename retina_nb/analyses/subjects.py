@@ -176,7 +176,7 @@ def subject(
     if not about.get("rate_hz"):
         raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
     total = sum(_counts(model, session).values())
-    chosen = np.arange(total) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
+    chosen = np.arange(total) if neurons is None else np.atleast_1d(np.array(neurons, dtype=int))
     if not len(chosen):
         raise UserError("no neuron was chosen: give at least one of neurons=, or none for all")
     wrong = chosen[(chosen < 0) | (chosen >= total)]

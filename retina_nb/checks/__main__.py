@@ -23,6 +23,7 @@ TOPICS: tuple[str, ...] = (
     "most_discriminative",
     "populations",
     "generalization",
+    "receptive_fields",
 )
 MARKS = ("<!-- truth -->\n", "<!-- /truth -->\n")
 

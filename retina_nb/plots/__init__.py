@@ -17,6 +17,7 @@ from retina_nb.plots.populations import (
     show_population_curves,
     show_table,
 )
+from retina_nb.plots.receptive_fields import show_covariance, show_data_needed, show_recovered
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
@@ -42,7 +43,9 @@ __all__ = [
     "show_conductance",
     "show_contrast_gradients",
     "show_correlations",
+    "show_covariance",
     "show_curves",
+    "show_data_needed",
     "show_direction_test",
     "show_direction_tuning",
     "show_estimates",
@@ -67,6 +70,7 @@ __all__ = [
     "show_positions",
     "show_predictions",
     "show_readers",
+    "show_recovered",
     "show_response_field",
     "show_responses",
     "show_scores",

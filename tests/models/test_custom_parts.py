@@ -6,7 +6,7 @@ import torch
 from helpers import small_recording
 
 import retina_nb as rnb
-from retina_nb.analyses import receptive_fields
+from retina_nb.analyses.receptive_fields import operating_points, receptive_fields
 
 # As it is, but for the imports.
 EXAMPLE = """
@@ -99,7 +99,8 @@ def test_such_a_model_trains_saves_loads_and_is_analysed(parts, tmp_path):
     stimulus = torch.randn(1, 2, 20, 7, 9)
     torch.testing.assert_close(again(stimulus), twin(stimulus))
     assert len(rnb.evaluate(again, {"a": recording}, baseline=None)) == 3
-    assert receptive_fields(again, recording).centers.shape == (3, 2)
+    points = operating_points(recording, again.lag, stimuli=4)
+    assert receptive_fields(again, points).centers.shape == (3, 2)
 
 
 def test_its_lag_is_measured_when_it_first_predicts(parts):

@@ -9,7 +9,7 @@ import torch
 
 import retina_nb as rnb
 from retina_nb import Movie, Recording, UserError, metrics
-from retina_nb.analyses import spike_triggered_averages
+from retina_nb.analyses.receptive_fields import spike_triggered_averages
 from retina_nb.models.spatial_contrast import (
     SpatialContrast,
     fit_spatial_contrast,

@@ -31,6 +31,7 @@ SMALL = {
         "criteria": {"explainable_variance_ratio": 0.2},
     },
     "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
+    "06_receptive_fields": {"shown": [2, 4], "noise_minutes": [0.5, 1]},
     "07_most_exciting_inputs": {"cells": 3, "seeds": 2, "steps": 3},
     "08_discriminative_stimuli_and_types": {"cells": 24, "most": 6, "steps": 3},
     "09_tuning": {"session": "simulated_1", "trials": 5},
@@ -63,6 +64,10 @@ RESULTS = {
         *("intervals_with_truth", "kept", "dropped", "seconds"),
     },
     "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
+    "06_receptive_fields": {
+        *("twin", "dataset", "session", "neurons", "filter_cosine", "significant", "noise_cosine", "excitatory"),
+        *("suppressive", "recovered", "seconds"),
+    },
     "07_most_exciting_inputs": {
         *("twin", "neurons", "converged", "filter_cosine", "direction_error", "relative_score"),
         *("aligned_correlation_of_starts", "transfer_to_truth", "seconds"),

@@ -1,0 +1,159 @@
+"""What receptive fields look like: size, surround, time course, polarity and colour."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy.optimize import curve_fit
+
+from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
+from retina_nb.errors import UserError
+
+_NEAR = 1.0  # pixels: blur of the weights with which the time course is read around the centre
+
+
+@dataclass(frozen=True)
+class Shapes:
+    """Properties of receptive fields, for each neuron. NaN where there is no field to describe.
+
+    Args:
+        temporal: time course in the centre, of norm 1 and of the sign that it has there; the last lag is the present.
+        spatial: the map that goes with it in each channel, of norm 1 and positive in the centre.
+        separability: part of the field's energy in the product of one space and one time course; 1 is separable.
+        polarity: 1 for ON, -1 for OFF: the sign of the time course at its peak.
+        time_to_peak: from stimulus to peak of the time course (s), between bins by a parabola.
+        biphasic: height of the opposite lobe relative to the peak.
+        center: (y, x) of the Gaussian fit to the map, in pixels.
+        sigma_um: its standard deviations, the larger first (µm; pixels if the size of a pixel is unknown).
+        orientation: of the larger axis (degrees; 0 along the width, 90 along the height), from 0 to 180.
+        surround: weight of the opposite sign relative to that of the centre in the map; noise raises it.
+        colour: weight of each channel in the centre, of which the absolute values add up to 1.
+        neurons: a row for each: ``session`` and ``neuron``.
+    """
+
+    temporal: Float[np.ndarray, "neuron lag"]
+    spatial: Float[np.ndarray, "neuron channel height width"]
+    separability: Float[np.ndarray, " neuron"]
+    polarity: Float[np.ndarray, " neuron"]
+    time_to_peak: Float[np.ndarray, " neuron"]
+    biphasic: Float[np.ndarray, " neuron"]
+    center: Float[np.ndarray, "neuron 2"]
+    sigma_um: Float[np.ndarray, "neuron 2"]
+    orientation: Float[np.ndarray, " neuron"]
+    surround: Float[np.ndarray, " neuron"]
+    colour: Float[np.ndarray, "neuron channel"]
+    neurons: pd.DataFrame
+
+    @property
+    def diameter_um(self) -> Float[np.ndarray, " neuron"]:
+        """Diameter (µm) of the circle with the area of the ellipse at one standard deviation."""
+        return 2 * np.sqrt(self.sigma_um.prod(axis=1))
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each neuron, a column for each number."""
+        numbers = ("separability", "polarity", "time_to_peak", "biphasic", "orientation", "surround", "diameter_um")
+        columns = {name: getattr(self, name) for name in numbers}
+        columns |= {"y": self.center[:, 0], "x": self.center[:, 1]}
+        columns |= {f"colour_{number}": weight for number, weight in enumerate(self.colour.T)}
+        return self.neurons.assign(**columns)
+
+
+def shapes(fields: ReceptiveFields) -> Shapes:
+    """Describe receptive fields.
+
+    Time course and map are those around the centre that `fields` has found: the course is read where the cell looks,
+    and the map is the field's projection on it.
+
+    Args:
+        fields: of `receptive_fields`, `spike_triggered_averages` or `smooth_receptive_fields`.
+
+    Raises:
+        UserError: if there are less than three lags.
+    """
+    if fields.linear.shape[2] < 3:
+        raise UserError(f"receptive fields of {fields.linear.shape[2]} lags have no time course: use 3 lags or more")
+    parts = [_describe(one, place, fields) for one, place in zip(fields.linear, fields.centers, strict=True)]
+    names = [name for name in Shapes.__dataclass_fields__ if name != "neurons"]
+    return Shapes(**{name: np.stack([part[name] for part in parts]) for name in names}, neurons=fields.neurons)
+
+
+def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) -> dict[str, np.ndarray]:
+    channel, lags, height, width = linear.shape
+    if not np.isfinite(place).all() or not linear.any():
+        nothing = {name: np.asarray(np.nan) for name in ("separability", "polarity", "time_to_peak", "biphasic")}
+        nothing |= {"orientation": np.asarray(np.nan), "surround": np.asarray(np.nan)}
+        nothing |= {"temporal": np.full(lags, np.nan), "spatial": np.full((channel, height, width), np.nan)}
+        return nothing | {
+            "center": np.full(2, np.nan),
+            "sigma_um": np.full(2, np.nan),
+            "colour": np.full(channel, np.nan),
+        }
+    near = _gaussian((height, width), place, _NEAR)
+    courses = (linear * near).sum(axis=(2, 3))  # (channel, lag)
+    lead = courses[np.abs(courses).max(axis=1).argmax()]
+    temporal = lead / np.linalg.norm(lead)
+    spatial = np.einsum("cthw,t->chw", linear, temporal)
+    colour = (spatial * near).sum(axis=(1, 2))
+    values = np.linalg.svd(linear.transpose(1, 0, 2, 3).reshape(lags, -1), compute_uv=False)
+    peak, height_at_peak = _peak(temporal)
+    # The map of all channels, each with the sign that it has in the centre.
+    mixed = np.tensordot(colour / np.abs(colour).sum(), spatial, axes=1)
+    center, sigma, orientation = _fit_gaussian(mixed, place)
+    own = mixed.clip(min=0).sum()
+    return {
+        "temporal": temporal,
+        "spatial": spatial / np.linalg.norm(spatial),
+        "separability": values[0] ** 2 / (values**2).sum(),
+        "polarity": np.sign(height_at_peak),
+        "time_to_peak": np.asarray(peak / fields.rate),
+        "biphasic": (-np.sign(height_at_peak) * temporal).max().clip(min=0) / np.abs(height_at_peak),
+        "center": center,
+        "sigma_um": sigma * (fields.pixel_um or 1.0),
+        "orientation": orientation,
+        "surround": np.asarray(-mixed.clip(max=0).sum() / own if own > 0 else np.nan),
+        "colour": colour * np.sign(colour[np.abs(colour).argmax()]) / np.abs(colour).sum(),
+    }
+
+
+def _peak(temporal: np.ndarray) -> tuple[float, float]:
+    """Bins before the present at which a time course peaks, between bins, and its value in the bin of the peak."""
+    at = int(np.abs(temporal).argmax())
+    shift = 0.0
+    if 0 < at < len(temporal) - 1:
+        before, here, after = np.abs(temporal[at - 1 : at + 2]) * np.sign(temporal[at - 1 : at + 2] * temporal[at])
+        curvature = before - 2 * here + after
+        shift = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
+    return len(temporal) - 1 - at - shift, float(temporal[at])
+
+
+def _gaussian(size: tuple[int, int], place: np.ndarray, sigma: float) -> np.ndarray:
+    y, x = np.indices(size)
+    weight = np.exp(-((y - place[0]) ** 2 + (x - place[1]) ** 2) / (2 * sigma**2))
+    return weight / weight.sum()
+
+
+def _fit_gaussian(image: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Centre (y, x), standard deviations (pixels, the larger first) and orientation (degrees) of an elliptic Gaussian
+    on a constant, fitted by least squares; NaN if it does not converge."""
+    y, x = np.indices(image.shape).reshape(2, -1).astype(float)
+    scale = np.abs(image).max()
+
+    def model(_: np.ndarray, *parameters: float) -> np.ndarray:
+        height, floor, at_y, at_x, log_a, log_b, angle = parameters
+        along = np.cos(angle) * (x - at_x) - np.sin(angle) * (y - at_y)
+        across = np.sin(angle) * (x - at_x) + np.cos(angle) * (y - at_y)
+        return floor + height * np.exp(-0.5 * (along / np.exp(log_a)) ** 2 - 0.5 * (across / np.exp(log_b)) ** 2)
+
+    start = [1.0, 0.0, *place, 0.4, 0.3, 0.3]
+    limits = [
+        (0, -1, place[0] - 3, place[1] - 3, -1.5, -1.5, -10),
+        (5, 1, place[0] + 3, place[1] + 3, np.log(max(image.shape)), np.log(max(image.shape)), 10),
+    ]
+    try:
+        found, _ = curve_fit(model, np.zeros(len(y)), (image / scale).ravel(), start, bounds=limits, max_nfev=400)
+    except RuntimeError:
+        return np.full(2, np.nan), np.full(2, np.nan), np.asarray(np.nan)
+    sigma = np.exp(found[4:6])
+    angle = np.rad2deg(found[6]) + (90 if sigma[1] > sigma[0] else 0)
+    return found[2:4], np.sort(sigma)[::-1], np.asarray(angle % 180)

@@ -1,0 +1,113 @@
+"""A regularised estimate of receptive fields from any stimulus: smooth, and free of the stimulus's own correlations."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from jaxtyping import Float
+from scipy.ndimage import gaussian_filter
+
+from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
+from retina_nb.analyses.receptive_fields.reverse_correlation import bins_with_history, neuron_table
+from retina_nb.analyses.receptive_fields.windows import corners_of, seen_before
+from retina_nb.errors import UserError
+from retina_nb.models.locate import locate_receptive_fields
+from retina_nb.recording import Recording
+
+_ITERATIONS = 15  # of conjugate gradients: what they have not found by then is noise
+
+
+def smooth_receptive_fields(
+    recording: Recording,
+    *,
+    neurons: int | Iterable[int] | None = None,
+    centers: Float[np.ndarray, "neuron 2"] | None = None,
+    window: int = 11,
+    lags: int = 16,
+    smoothness: float = 1.0,
+    strengths: tuple[float, ...] = (0.1, 1.0, 10.0),
+    split: str = "train",
+    held_out: str = "validation",
+) -> ReceptiveFields:
+    """Linear filters that predict the responses best, given that they are smooth in space and time.
+
+    Ridge regression of a filter that is a blurred one, the posterior mean under a Gaussian prior whose covariance falls
+    with the distance of pixels and bins (Sahani & Linden 2003, NeurIPS). It divides out the correlations of natural
+    stimuli, which an average does not. Each neuron gets the strength that predicts held-out bins best.
+
+    Args:
+        recording: a session.
+        neurons: whose; all if None. A neuron takes about a second.
+        centers: place (y, x) of each neuron of the recording (pixels); estimated if None.
+        window: side of the square around a neuron outside which its filter is 0 (pixels), at most the screen's.
+        lags: bins of history, the present included.
+        smoothness: standard deviation of the blur (pixels and bins).
+        strengths: noise variances to try, relative to the mean power of the stimulus.
+        split, held_out: bins to estimate from, and to choose the strength on.
+
+    Raises:
+        UserError: if no bin of the splits has the history, there is no such neuron, or nothing is tried.
+    """
+    if not strengths or min(strengths) <= 0:
+        raise UserError(f"strengths={strengths} must have at least one number, all above 0")
+    chosen = np.arange(recording.n_neurons) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
+    if not len(chosen) or chosen.min() < 0 or chosen.max() >= recording.n_neurons:
+        raise UserError(f"session {recording.session} has neurons 0 to {recording.n_neurons - 1}, not {neurons}")
+    bins, tests = (bins_with_history(recording, lags, one) for one in (split, held_out))
+    channel, height, width = recording.movie.frame_shape
+    window = min(window, height, width)
+    places = locate_receptive_fields(recording) if centers is None else centers
+    corners = corners_of(recording, places, window)
+    linear = np.zeros((len(chosen), channel, lags, height, width), dtype=np.float32)
+    for field, neuron in zip(linear, chosen, strict=True):
+        corner = corners[neuron]
+        seen, later = (seen_before(recording, part, lags, corner, window) for part in (bins, tests))
+        response, answer = (recording.responses[part, neuron].astype(np.float32) for part in (bins, tests))
+        tried = _ridge(seen, response, (channel, lags, window, window), smoothness, strengths)
+        scores = [np.nan_to_num(_correlation(later @ one, answer)) for one in tried]
+        y, x = corner
+        field[:, :, y : y + window, x : x + window] = tried[int(np.argmax(scores))].reshape(channel, lags, window, -1)
+    return make_fields(
+        linear,
+        np.sqrt((linear**2).mean(axis=(1, 2))),
+        rate=recording.rate,
+        pixel_um=recording.pixel_um,
+        neurons=neuron_table(recording).iloc[chosen].reset_index(drop=True),
+    )
+
+
+def _ridge(
+    seen: np.ndarray, response: np.ndarray, shape: tuple[int, ...], smoothness: float, strengths: tuple[float, ...]
+) -> list[np.ndarray]:
+    """The filter at each strength, by conjugate gradients."""
+    seen = seen - seen.mean(axis=0)
+    level = float((seen**2).mean())
+
+    def blur(one: np.ndarray) -> np.ndarray:
+        return gaussian_filter(one.reshape(shape), (0, *[smoothness] * 3), mode="constant").ravel()
+
+    target = blur(seen.T @ (response - response.mean())) / len(seen)
+
+    def normal(strength: float) -> Callable[[np.ndarray], np.ndarray]:
+        return lambda one: blur(seen.T @ (seen @ blur(one))) / len(seen) + strength * level * one
+
+    return [blur(_conjugate_gradients(normal(strength), target)) for strength in strengths]
+
+
+def _conjugate_gradients(matrix: Callable[[np.ndarray], np.ndarray], target: np.ndarray) -> np.ndarray:
+    solution, residual = np.zeros_like(target), target.copy()
+    direction, size = residual.copy(), float(residual @ residual)
+    for _ in range(_ITERATIONS):
+        if size <= 0:
+            break
+        image = matrix(direction)
+        step = size / float(direction @ image)
+        solution += step * direction
+        residual -= step * image
+        last, size = size, float(residual @ residual)
+        direction = residual + size / last * direction
+    return solution
+
+
+def _correlation(one: np.ndarray, other: np.ndarray) -> float:
+    spread = one.std() * other.std()
+    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread > 0 else 0.0
