@@ -14,7 +14,7 @@ from retina_nb.analyses.tuning.measures import relative_difference
 from retina_nb.analyses.tuning.motion import harmonics
 from retina_nb.analyses.tuning.presentations import grey_rates, responses_to
 from retina_nb.errors import UserError
-from retina_nb.stimuli import Screen, Stimulus, aperture, drifting_grating, random_flicker, reversing_grating, spot
+from retina_nb.stimuli import Screen, Stimulus, aperture, drifting_grating, reversing_grating, spot
 
 
 def frequency_doubling(
@@ -145,80 +145,88 @@ def polarity_reversal(
 def contrast_adaptation(
     model: Any,
     *,
-    low: float = 0.5,
-    high: float = 1.5,
-    diameter: float = 200.0,
-    duration: float = 10.0,
-    memory: float = 0.6,
-    centers: Float[np.ndarray, "neuron 2"] | None = None,
+    low: float = 0.7,
+    high: float = 2.0,
+    wavelength: float = 600.0,
+    phases: int = 4,
+    duration: float = 40.0,
+    memory: float = 0.5,
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
     device: str | None = None,
-    batch_size: int = 16,
+    batch_size: int = 2,
     seed: int = 0,
 ) -> Phenomenon:
     """How much gain a neuron loses when contrast is high (Baccus & Meister 2002, Neuron 36; the fast part).
 
-    A spot on the neuron flickers with the same Gaussian noise at low and at high contrast. A linear filter of the
-    stimulus is fitted at low contrast, and the nonlinearity that follows it at each. Without adaptation both are the
-    same curve over the filtered stimulus; with it, that of high contrast is stretched. The score is 1 - g, where g is
-    the factor by which the filtered stimulus is multiplied at high contrast so that both curves agree best: 0 without
-    adaptation; NaN if filter and nonlinearity explain less than half of the variance at low contrast, as in neurons
-    that respond to both polarities.
+    The contrast of a grating in place follows Gaussian noise, the same at low and at high contrast. A temporal filter
+    is fitted to the neuron's rates, and the nonlinearity that follows it at each contrast. Without adaptation both are
+    the same curve over the filtered stimulus, whatever subunits the grating drives; with it, that of high contrast is
+    stretched. The score is 1 - g, where g is the factor by which the filtered stimulus is multiplied at high contrast
+    so that both curves agree best: 0 without adaptation. The phase of the grating is that at which filter and
+    nonlinearity explain most of the variance at low contrast; NaN if that is less than 0.8, as in neurons that respond
+    to both polarities.
 
     Args:
         model: a twin, ensemble, baseline or truth.
-        low, high: contrasts, standard deviations of the flicker.
-        diameter: of the spot (µm).
-        duration: of the flicker (s).
+        low, high: contrasts, standard deviations of the noise where the grating is brightest.
+        wavelength: of the grating (µm).
+        phases: how many, evenly over half a cycle.
+        duration: of the noise (s).
         memory: length of the filter (s).
-        centers: place (y, x) of each neuron in pixels from the middle of the top left one; from `find_centers` if None.
         session: whose neurons; all sessions' if None.
         neurons: their numbers; all if None.
         device: where to run the model.
         batch_size: stimuli shown at once.
-        seed: of the noise and the search for centres.
+        seed: of the noise.
 
     Raises:
-        UserError: if low is not below high, the flicker is too short for the filter, the centres do not fit, or neuron
-            or stimulus do not fit the model.
+        UserError: if low is not below high, the noise is too short for the filter, or neuron or stimulus do not fit the
+            model.
     """
     watching, screen = subject(model, session=session, neurons=neurons, device=device), Screen.of(model)
     if not 0 < low < high:
         raise UserError(f"contrasts must be above 0 and rise, not low={low} and high={high}")
-    if duration < 8 * memory:
-        raise UserError(f"a filter of {memory} s needs a flicker of {8 * memory:g} s or more, not {duration}")
-    places = centers_or_found(watching, centers, seed=seed)
-    colours = [(1.0,) * screen.channels]
-    flickers = [
-        random_flicker(screen, duration=duration, contrast=one, colours=colours, seed=seed) for one in (low, high)
-    ]
-
-    def make(place: tuple[float, float]) -> list[Stimulus]:
-        return [aperture(one, diameter=diameter, center=place) for one in flickers]
-
-    rates = local_rates(watching, places, make, batch_size=batch_size)
-    lags = screen.frames(memory)
-    course = flickers[0].frames[0, :, 0, 0] / low
-    seen = np.lib.stride_tricks.sliding_window_view(course, lags)
-    gains, explained = np.array([_gain(seen, one[0], one[1], high / low) for one in rates[..., lags - 1 :]]).T
-    score = np.where(explained < 0.5, np.nan, 1 - gains)
-    measures = {"gain": gains, "explained": explained}
-    return found(watching, "contrast adaptation", score, measures, ("low", "high"), 0, rates)
+    if duration < 10 * memory:
+        raise UserError(f"a filter of {memory} s needs noise of {10 * memory:g} s or more, not {duration}")
+    course = np.random.default_rng(seed).standard_normal(screen.frames(duration)).astype(np.float32)
+    degrees = 180 * np.arange(phases) / phases
+    stimuli = [_flickering(screen, wavelength, one, contrast * course) for one in degrees for contrast in (low, high)]
+    rates = watching.show(np.stack(stimuli), batch_size=batch_size).astype(np.float64) * watching.rate
+    rates = rates.reshape(phases, 2, len(course), -1).transpose(0, 3, 1, 2)  # (phase, neuron, contrast, time)
+    seen = np.lib.stride_tricks.sliding_window_view(course, screen.frames(memory))
+    fits = [[_gain(seen, cell[:, -len(seen) :], high / low) for cell in phase] for phase in rates]
+    gains, explained = np.array(fits).transpose(2, 0, 1)
+    best, cell = explained.argmax(axis=0), np.arange(rates.shape[1])
+    gain, explained = gains[best, cell], explained[best, cell]
+    measures = {"gain": gain, "explained": explained, "phase": degrees[best]}
+    shown = rates[best, cell] - grey_rates(watching)[:, None, None]
+    score = np.where(explained < 0.8, np.nan, 1 - gain)
+    return found(watching, "contrast adaptation", score, measures, ("low", "high"), 0, shown)
 
 
-def _gain(seen: np.ndarray, low: np.ndarray, high: np.ndarray, contrast: float) -> tuple[float, float]:
+def _flickering(screen: Screen, wavelength: float, phase: float, course: np.ndarray) -> np.ndarray:
+    """(channel, time, height, width): a grating at a phase (degrees) whose contrast follows a course."""
+    options: dict[str, Any] = {"wavelength": wavelength, "phase": phase, "duration": 1 / screen.rate}
+    still = drifting_grating(screen, direction=0, frequency=0, **options).frames
+    return (still * course[:, None, None]).astype(np.float32)
+
+
+def _gain(seen: np.ndarray, rates: np.ndarray, contrast: float) -> tuple[float, float]:
     """Relative gain at high contrast, and the variance that filter and nonlinearity explain at low contrast.
 
     Args:
         seen: recent stimulus of contrast 1 (time, lag).
-        low, high: rates (time,).
-        contrast: of high, as a part of that of low.
+        rates: at low and at high contrast (2, time).
+        contrast: the high one, as a part of the low one.
     """
-    if low.std() < 1e-3:
+    low, high = rates
+    if min(low.std(), high.std()) < 1e-3:
         return np.nan, 0.0
     design = np.column_stack([seen, np.ones(len(seen))])
-    weights = np.linalg.lstsq(design, low, rcond=None)[0][:-1]
+    # Under Gaussian noise the filter is found whatever nonlinearity follows (Bussgang); both contrasts count alike.
+    both = low / low.std() + high / high.std()
+    weights = np.linalg.lstsq(design, both, rcond=None)[0][:-1]
     filtered = seen @ weights
     order = np.argsort(filtered)
     groups = np.array_split(order, 20)

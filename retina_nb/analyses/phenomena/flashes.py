@@ -10,7 +10,7 @@ from retina_nb.analyses.phenomena.result import Phenomenon, crossing_bin, found,
 from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.curves import rising
-from retina_nb.stimuli import Screen, Stimulus, aperture, flash_train, paired_flash, spot
+from retina_nb.stimuli import Screen, Stimulus, aperture, flash_train, spot
 
 SIGNS = (1, -1)
 # Seconds of grey before the first flash, of which only what the event needs is measured.
@@ -72,7 +72,9 @@ def latency_coding(
     latency[peak(since).max(axis=1) < 0.1] = np.nan
     score = np.array([-1000 * slope(np.log2(values), one) for one in latency])
     measures = {"sign": sign, **{f"latency_{value:g}": column for value, column in zip(values, latency.T, strict=True)}}
-    return found(watching, "latency advance (ms per doubling of contrast)", score, measures, values, start, rates)
+    return found(
+        watching, "latency advance (ms per doubling of contrast)", score, measures, values.tolist(), start, rates
+    )
 
 
 def paired_flash_suppression(
@@ -153,14 +155,14 @@ def omitted_stimulus_response(
     """Whether a neuron responds to the flash that is missing at the end of a train (Schwartz et al. 2007, Nat.
     Neurosci. 10).
 
-    The omitted response is the largest rate in half a second since the missing flash was due, the train's response the
-    largest in its last two periods. The score is (omitted - train) / (omitted + train) for the shortest period: 1 if
-    the neuron fires only when the train stops, 0 or less if the end adds nothing to the response to each flash; NaN
-    without a response to either. Bright flashes or dark ones, with which the score is larger.
+    The omitted response is the largest rate in half a second since the missing flash was due, less the largest in the
+    train's last two periods, at least 0. The score is the omitted response to the shortest period as a part of the
+    neuron's largest rate in any train: 0 if the end adds nothing to the response to flashes, 1 if nothing drives the
+    neuron more; NaN if it does not respond. Bright flashes or dark ones, of which the omission drives it more.
 
     ``timing`` is by how much later after the last flash the omitted response peaks for each second that the period is
     longer: 1 if the neuron tells when the flash was due, as in salamander and mouse, 0 if it only sees the end; NaN
-    unless the omitted response exceeds the train's at two periods or more.
+    unless there is an omitted response at two periods or more.
 
     Args:
         model: a twin, ensemble, baseline or truth.
@@ -202,12 +204,11 @@ def omitted_stimulus_response(
     train = np.stack(
         [peak(rates[:, :, n, due - 2 * screen.frames(one) : due]) for n, one in enumerate(values)], axis=-1
     )
-    omitted = peak(rates[..., due:])
-    score = ratio(omitted - train, omitted + train)  # (neuron, sign, period)
-    sign = np.nan_to_num(score[..., 0], nan=-2).argmax(axis=1)
-    cell = np.arange(len(rates))
+    omitted = (peak(rates[..., due:]) - train).clip(min=0)  # (neuron, sign, period)
+    sign, cell = omitted[..., 0].argmax(axis=1), np.arange(len(rates))
+    score = ratio(omitted[cell, sign, 0], peak(rates).max(axis=(1, 2)))
     late = np.array(values) + peak_bin(rates[..., due:])[cell, sign] / screen.rate  # since the last flash
-    late[~(score[cell, sign] > 0)] = np.nan
+    late[omitted[cell, sign] < 0.1] = np.nan
     measures = {
         "sign": 1 - 2 * sign,
         "omitted": omitted[cell, sign, 0],
@@ -215,7 +216,7 @@ def omitted_stimulus_response(
         "timing": np.array([slope(values, one) for one in late]),
     }
     names = [f"{1000 * one:.0f} ms" for one in values]
-    return found(watching, "omitted stimulus response", score[cell, sign, 0], measures, names, due, rates[cell, sign])
+    return found(watching, "omitted stimulus response", score, measures, names, due, rates[cell, sign])
 
 
 def of_stronger_sign(

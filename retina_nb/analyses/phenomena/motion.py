@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from retina_nb.analyses.phenomena.flashes import SIGNS, slope
-from retina_nb.analyses.phenomena.result import Phenomenon, found, local_rates, peak, peak_bin, ratio
+from retina_nb.analyses.phenomena.result import Phenomenon, first_peak_bin, found, local_rates, peak, peak_bin, ratio
 from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.presentations import grey_rates
@@ -34,8 +34,8 @@ def motion_anticipation(
     A bar moves across the neuron to the right and to the left, and is flashed for a frame where it is half way. The
     score is the latency of the peak response to the flash less that to motion, from the moment at which the bar's
     middle is on the neuron, in milliseconds: above 0 if moving bars are seen early. The mean over both directions, so
-    that an error in the neuron's place cancels; NaN without a response to all three. Bright bars or dark ones, to
-    whose flash the neuron responds more.
+    that an error in the neuron's place cancels. A peak is the first of at least half of the largest rate. NaN without
+    a response to all three. Bright bars or dark ones, to whose flash the neuron responds more.
 
     Args:
         model: a twin, ensemble, baseline or truth.
@@ -72,7 +72,7 @@ def motion_anticipation(
     rates = rates.reshape(len(rates), 2, 3, -1)
     dark = peak(rates[:, :, 2]).argmax(axis=1)
     rates = rates[np.arange(len(rates)), dark]
-    lag = 1000 * (peak_bin(rates) - middle) / screen.rate  # (neuron, stimulus), ms
+    lag = 1000 * (first_peak_bin(rates) - middle) / screen.rate  # (neuron, stimulus), ms
     lag[peak(rates) < 0.1] = np.nan
     measures = {"sign": 1 - 2 * dark, "flash_latency": lag[:, 2], "right_lag": lag[:, 0], "left_lag": lag[:, 1]}
     score = lag[:, 2] - lag[:, :2].mean(axis=1)
@@ -82,7 +82,7 @@ def motion_anticipation(
 def motion_reversal_response(
     model: Any,
     *,
-    distances: Sequence[float] = (0.0, 50.0, 100.0, 150.0),
+    distances: Sequence[float] = (100.0, 150.0, 200.0, 250.0),
     speed: float = 1000.0,
     length: float = 150.0,
     contrast: float = 2.0,
@@ -99,7 +99,8 @@ def motion_reversal_response(
     fires later the further away it turned; one that responds to the reversal fires at the same time for all. The score
     is 1 - the slope of the time of the peak after the reversal over the time until the bar is back on the neuron: 1
     for a response locked to the reversal, 0 for one locked to the bar; NaN if fewer than two reversals are followed by
-    a response. Bright bars or dark ones, to which the neuron responds more.
+    a response, a tenth of the largest rate or more, after the first 100 ms, which are of the motion before. Bright bars
+    or dark ones, to which the neuron responds more.
 
     Args:
         model: a twin, ensemble, baseline or truth.
@@ -136,12 +137,11 @@ def motion_reversal_response(
     rates = local_rates(watching, places, make, batch_size=batch_size)
     rates = rates.reshape(len(rates), 2, len(distances), -1)
     start = screen.frames(before)
-    # What follows within 50 ms is of the motion before.
-    since = start + screen.frames(0.05)
+    since = start + screen.frames(0.1)
     dark = peak(rates[..., since:]).max(axis=2).argmax(axis=1)
     rates = rates[np.arange(len(rates)), dark]
     late = (peak_bin(rates[..., since:]) + since - start) / screen.rate
-    late[peak(rates[..., since:]) < 0.1] = np.nan
+    late[peak(rates[..., since:]) < np.maximum(0.1, 0.1 * rates.max(axis=-1))] = np.nan
     back = np.asarray(distances) / speed
     score = np.array([1 - slope(back, one) for one in late])
     measures = {"sign": 1 - 2 * dark}

@@ -82,6 +82,18 @@ def peak_bin(rates: Float[np.ndarray, "*shape time"]) -> Float[np.ndarray, "*sha
     return top + shift.clip(-0.5, 0.5)
 
 
+def first_peak_bin(rates: Float[np.ndarray, "*shape time"], part: float = 0.5) -> Float[np.ndarray, "*shape"]:
+    """When the rate has its first peak of at least a part of the largest rate, in bins and parts of them.
+
+    In cells that respond to both edges of a bar, the first is that of the leading one.
+    """
+    inner = rates[..., 1:-1]
+    peaks = (inner >= rates[..., :-2]) & (inner >= rates[..., 2:]) & (inner >= part * rates.max(-1, keepdims=True))
+    first = np.where(peaks.any(axis=-1), peaks.argmax(axis=-1) + 1, rates.argmax(axis=-1))
+    after = np.arange(rates.shape[-1]) > first[..., None] + 1
+    return peak_bin(np.where(after, rates.min(axis=-1, keepdims=True), rates))
+
+
 def crossing_bin(
     rates: Float[np.ndarray, "*shape time"], level: Float[np.ndarray, "*shape"]
 ) -> Float[np.ndarray, "*shape"]:
