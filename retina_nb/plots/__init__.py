@@ -3,6 +3,7 @@
 from retina_nb.plots.audit import show_audit, show_estimates
 from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
+from retina_nb.plots.phenomena import show_phenomenon
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
@@ -33,6 +34,7 @@ __all__ = [
     "show_maps",
     "show_masks",
     "show_medians",
+    "show_phenomenon",
     "show_positions",
     "show_predictions",
     "show_responses",

@@ -28,6 +28,7 @@ SMALL = {
     },
     "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
     "09_tuning": {"session": "simulated_1", "trials": 5},
+    "11_phenomena_and_mechanisms": {"neurons": 12},
     "04_datasets": {
         "dataset_settings": {"sessions": 2, "cells_per_session": 6, "clips": 18, "test_clips": 2, "repeats": 4},
         "criteria": {"explainable_variance_ratio": 0.2},
@@ -50,6 +51,7 @@ RESULTS = {
     },
     "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
     "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
+    "11_phenomena_and_mechanisms": {"twin", "neurons", "agreement", "medians", "without", "seconds"},
     "04_datasets": {
         *("dataset", "neurons", "findings", "problems", "latency", "faults_found", "reliability", "reliability_error"),
         *("intervals_with_truth", "kept", "dropped", "seconds"),
