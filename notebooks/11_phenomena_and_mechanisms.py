@@ -232,3 +232,56 @@ if truth:
     }
     removed = pd.DataFrame(rows).T
 removed.round(2) if truth else None
+
+# %% [markdown]
+# Medians of the cells with gain control. Without rectification nothing doubles; without gain control nothing adapts, and half
+# of the anticipation is gone. Paired flashes, often taken for a sign of adaptation, hardly change: most of the suppression is
+# the second lobe of a biphasic filter.
+#
+# ## What we learned
+#
+# - A twin trained on movies shows most phenomena of its retina, in the cells that have them, and none that its retina lacks.
+# - Sizes are less certain than presence: half-linear subunits double too little, and adaptation is learned in part.
+# - A phenomenon with a name need not have a mechanism of its own: a response to an omitted flash is no memory of the period
+#   unless its time follows the period.
+
+# %%
+results = {
+    "twin": twin,
+    "neurons": len(cells),
+    "medians": {name: {key: float(np.nanmedian(table[key])) for key in table} for name, table in scores.items()},
+    "timing_of_the_omitted": timing,
+    "agreement": agreement,
+    "without": {f"{name}, {part}": float(np.nanmedian(one[controlled])) for (name, part), one in without.items()},
+    "seconds": time.perf_counter() - started,
+}
+print(rnb.write_results(output_dir, **results).read_text())
+pd.concat([watched.table().assign(type=cells["type"]), scores["twin"]], axis=1).to_csv(
+    f"{output_dir}/phenomena.csv", index=False
+)
+
+# %%
+if twin == "simulated" and session == "simulated_1" and neurons == 24:
+    linear = np.array([kind is not None and not kind.nonlinear for kind in kinds])
+    assert scores["truth"]["frequency doubling"][linear].median() < 0.05
+    assert scores["truth"]["frequency doubling"][~linear].min() > 0.5
+    assert scores["twin"]["frequency doubling"][linear].median() < 0.3 < scores["twin"]["frequency doubling"][~linear].median()
+    assert scores["truth"]["contrast adaptation"][controlled].min() > 0.1 > scores["truth"]["contrast adaptation"][linear].max()
+    assert np.nanmedian(without["contrast adaptation", "gain_control"][controlled]) < 0.05
+    assert np.nanmax(without["frequency doubling", "rectified"]) < 0.1
+    assert scores["twin"]["anticipation (ms)"][controlled].min() > scores["twin"]["anticipation (ms)"][linear].max()
+    assert scores["twin"][["object motion", "polarity reversal"]].abs().median().max() < 0.1
+    assert min(agreement.values()) >= 0.5
+
+# %% [markdown]
+# ## On your own
+#
+# - Take out `inhibition` instead. Which phenomena of the direction-selective cells change, and which do not?
+# - Does `phenomena.omitted_stimulus_response(..., periods=(0.2, 0.3, 0.4))` still find a response in the transient cells? When
+#   does each flash get a response of its own?
+#
+# **Further reading**: Maheswaranathan et al. 2023 (Neuron 111:2742) for phenomena in models of natural scenes; Hochstein & Shapley
+# 1976 (J. Physiol. 262:265) for X and Y cells; Baccus & Meister 2002 (Neuron 36:909) for contrast adaptation; Schwartz et al. 2007
+# (Nat. Neurosci. 10:552) for the omitted stimulus and (Neuron 55:958) for reversals; Berry et al. 1999 (Nature 398:334) for
+# anticipation; Ölveczky et al. 2003 (Nature 423:401) for object motion; Gollisch & Meister 2008 (Science 319:1108) for latencies;
+# Geffen et al. 2007 (PLoS Biol. 5:e65) for polarity.

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.phenomena import Phenomenon
@@ -19,7 +18,7 @@ def show_phenomenon(
     truth: Phenomenon | None = None,
     seconds: tuple[float, float] | None = None,
 ) -> Figure:
-    """The mean responses of some groups of cells to each stimulus, a column for each group.
+    """The responses of one cell of each group, its first, to each stimulus; a column for each group.
 
     Args:
         found: of all cells.
@@ -33,10 +32,10 @@ def show_phenomenon(
     made, axes = figure(len(rows), len(shown), size=size, sharex=True, sharey="col", squeeze=False)
     for line, (label, one) in zip(axes, rows, strict=True):
         for ax, name in zip(line, shown, strict=True):
-            mean = one.rates[np.asarray(groups) == name].mean(axis=0)
+            cell = list(groups).index(name)
             ax.axvline(0, color=CEILING, lw=0.8, zorder=0)
             ax.axhline(0, color=CEILING, lw=0.8, zorder=0)
-            for rates, condition, colour in zip(mean, one.conditions, _CONDITIONS, strict=False):
+            for rates, condition, colour in zip(one.rates[cell], one.conditions, _CONDITIONS, strict=False):
                 ax.plot(one.seconds, rates, color=colour, lw=1.3, label=condition)
             if ax in axes[0]:
                 ax.set_title(name, fontsize=9)
