@@ -240,8 +240,10 @@ removed.round(2) if truth else None
 #
 # ## What we learned
 #
-# - A twin trained on movies shows most phenomena of its retina, in the cells that have them, and none that its retina lacks.
-# - Sizes are less certain than presence: half-linear subunits double too little, and adaptation is learned in part.
+# - A twin trained on movies has learned which cells double frequencies, anticipate motion and answer an omitted flash, and has
+#   no object motion cells, as its retina has none.
+# - It is less certain of sizes: its transient cells double half as much as the true ones, its direction-selective cells
+#   suppress a second flash too much and anticipate too little, and its ON transient cells do not adapt to contrast at all.
 # - A phenomenon with a name need not have a mechanism of its own: a response to an omitted flash is no memory of the period
 #   unless its time follows the period.
 
