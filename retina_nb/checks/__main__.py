@@ -24,6 +24,7 @@ TOPICS: tuple[str, ...] = (
     "populations",
     "generalization",
     "receptive_fields",
+    "phenomena",
 )
 MARKS = ("<!-- truth -->\n", "<!-- /truth -->\n")
 

@@ -8,6 +8,7 @@ from retina_nb.plots.gradients import show_contrast_gradients, show_local_fields
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
 from retina_nb.plots.most_discriminative import show_group_stimuli, show_groups, show_similarity
 from retina_nb.plots.most_exciting import show_ascent, show_most_exciting, show_space_time
+from retina_nb.plots.phenomena import show_phenomenon
 from retina_nb.plots.populations import (
     show_clouds,
     show_correlations,
@@ -65,6 +66,7 @@ __all__ = [
     "show_mosaics",
     "show_most_exciting",
     "show_null",
+    "show_phenomenon",
     "show_polarity",
     "show_population_curves",
     "show_positions",

@@ -8,13 +8,14 @@ from retina_nb.stimuli.flashes import chirp, flash, flash_train, flicker, paired
 from retina_nb.stimuli.motion import drifting_grating, motion_onset, motion_reversal, moving_bar, reversing_grating
 from retina_nb.stimuli.natural import image_sequence, moving_texture, natural_movie, object_motion
 from retina_nb.stimuli.noise import white_noise
-from retina_nb.stimuli.spots import annulus, looming, spot
+from retina_nb.stimuli.spots import annulus, aperture, looming, spot
 from retina_nb.stimuli.stimulus import Screen, Stimulus, batch, sequence
 
 __all__ = [
     "Screen",
     "Stimulus",
     "annulus",
+    "aperture",
     "batch",
     "chirp",
     "drifting_grating",

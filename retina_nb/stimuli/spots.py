@@ -1,4 +1,4 @@
-"""Stimuli around one place: spots, annuli and looming discs."""
+"""Stimuli around one place: spots, annuli, looming discs, and any stimulus behind a round aperture."""
 
 from collections.abc import Sequence
 
@@ -110,6 +110,23 @@ def looming(
     events: list[Event] = [("looming", before, before + duration, {"speed": speed, "contrast": contrast})]
     parameters = {"speed": speed, "start": start, "stop": stop, "center": center, "contrast": contrast}
     return make(screen, movie, events, colour=colour, **parameters)
+
+
+def aperture(stimulus: Stimulus, *, diameter: float, center: tuple[float, float] | None = None) -> Stimulus:
+    """A stimulus behind a round opening, grey around it.
+
+    Args:
+        stimulus: any.
+        diameter: of the opening (µm).
+        center: its place (y, x) in pixels; the middle of the screen if None.
+
+    Raises:
+        UserError: if the diameter is not above 0.
+    """
+    positive(diameter=diameter)
+    frames = stimulus.frames * disc(stimulus.screen, diameter, center).astype(np.float32)
+    parameters = {**stimulus.parameters, "diameter": diameter, "center": center}
+    return Stimulus(frames, stimulus.screen, stimulus.events, parameters)
 
 
 def _shown(

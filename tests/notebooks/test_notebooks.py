@@ -31,11 +31,14 @@ SMALL = {
         "criteria": {"explainable_variance_ratio": 0.2},
     },
     "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
+    "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
     "06_receptive_fields": {"shown": [2, 4], "noise_minutes": [0.5, 1]},
     "07_most_exciting_inputs": {"cells": 3, "seeds": 2, "steps": 3},
     "08_discriminative_stimuli_and_types": {"cells": 24, "most": 6, "steps": 3},
     "09_tuning": {"session": "simulated_1", "trials": 5},
+    "09_tuning": {"session": "simulated_1", "trials": 5},
     "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
+    "11_phenomena_and_mechanisms": {"neurons": 12},
     "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
     "13_populations_and_decoding": {
         "sessions": 1,
@@ -64,6 +67,7 @@ RESULTS = {
         *("intervals_with_truth", "kept", "dropped", "seconds"),
     },
     "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
+    "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
     "06_receptive_fields": {
         *("twin", "dataset", "session", "neurons", "filter_cosine", "significant", "noise_cosine", "excitatory"),
         *("suppressive", "recovered", "seconds"),
@@ -76,10 +80,12 @@ RESULTS = {
         *("twin", "neurons", "groups", "score", "adjusted_rand", "stability", "true_cells_typed", "seconds"),
     },
     "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
+    "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
     "10_gradients_and_context": {
         *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
         *("polarity_correlation_even", "inversion_told_apart", "seconds"),
     },
+    "11_phenomena_and_mechanisms": {"twin", "neurons", "agreement", "medians", "without", "seconds"},
     "12_sparse_features": {
         *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
         *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),

@@ -176,6 +176,15 @@ def test_a_spot_has_its_area_around_its_place(diameter):
     assert ((image * y).sum() / image.sum(), (image * x).sum() / image.sum()) == pytest.approx((6, 11), abs=0.02)
 
 
+def test_a_flash_behind_an_aperture_is_a_spot():
+    seen = stimuli.aperture(stimuli.flash(SCREEN, contrast=0.5), diameter=300, center=(4.2, 9.0))
+    np.testing.assert_allclose(seen.frames, stimuli.spot(SCREEN, diameter=300, center=(4.2, 9.0), contrast=0.5).frames)
+    assert seen.parameters["diameter"] == 300
+    assert list(seen.events["event"]) == ["flash"]
+    with pytest.raises(UserError, match="diameter must be above 0"):
+        stimuli.aperture(seen, diameter=0)
+
+
 def test_an_annulus_is_a_spot_without_its_middle():
     ring = stimuli.annulus(SCREEN, inner=150, outer=400).frames
     np.testing.assert_allclose(
