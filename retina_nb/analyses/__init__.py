@@ -6,11 +6,47 @@ from retina_nb.analyses.features import Features, feature_clips, find_features, 
 from retina_nb.analyses.hidden_units import UnitMatches, match_units
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages, local_spike_triggered_averages
 from retina_nb.analyses.most_discriminative import MostDiscriminative, most_discriminative_stimuli
-from retina_nb.analyses.most_exciting import MostExciting, contrast_adaptation, frequency_doubling, from retina_nb.analyses.phenomena import (     Phenomenon, latency_coding, most_exciting_features, most_exciting_inputs, motion_anticipation, motion_direction, motion_reversal_response, object_motion_sensitivity, omitted_stimulus_response, paired_flash_suppression, polarity_reversal, space_time_parts
+from retina_nb.analyses.most_exciting import (
+    MostExciting,
+    most_exciting_features,
+    most_exciting_inputs,
+    motion_direction,
+    space_time_parts,
+)
+from retina_nb.analyses.phenomena import (
+    Phenomenon,
+    contrast_adaptation,
+    frequency_doubling,
+    latency_coding,
+    motion_anticipation,
+    motion_reversal_response,
+    object_motion_sensitivity,
+    omitted_stimulus_response,
+    paired_flash_suppression,
+    polarity_reversal,
+)
 from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
 from retina_nb.analyses.response_fields import ResponseField, response_field
 from retina_nb.analyses.stimulus_optimization import Constraint
-from retina_nb.analyses.tuning import ChirpResponses, ColourTuning, DirectionTuning, FlashResponses, TuningCurve, bar_direction_tuning, chirp_responses, colour_tuning, contrast_tuning, find_centers, fit_naka_rushton, flash_responses, grating_direction_tuning, size_tuning, spatial_frequency_tuning, speed_tuning, temporal_frequency_tuning
+from retina_nb.analyses.tuning import (
+    ChirpResponses,
+    ColourTuning,
+    DirectionTuning,
+    FlashResponses,
+    TuningCurve,
+    bar_direction_tuning,
+    chirp_responses,
+    colour_tuning,
+    contrast_tuning,
+    find_centers,
+    fit_naka_rushton,
+    flash_responses,
+    grating_direction_tuning,
+    size_tuning,
+    spatial_frequency_tuning,
+    speed_tuning,
+    temporal_frequency_tuning,
+)
 
 __all__ = [
     "Attribution",
@@ -24,6 +60,7 @@ __all__ = [
     "LocalSpikeTriggeredAverages",
     "MostDiscriminative",
     "MostExciting",
+    "Phenomenon",
     "ReceptiveFields",
     "ResponseField",
     "TuningCurve",
@@ -42,7 +79,6 @@ __all__ = [
     "fit_naka_rushton",
     "flash_responses",
     "frequency_doubling",
-    "from retina_nb.analyses.phenomena import (     Phenomenon",
     "grating_direction_tuning",
     "integrated_gradients",
     "latency_coding",

@@ -31,11 +31,9 @@ SMALL = {
         "criteria": {"explainable_variance_ratio": 0.2},
     },
     "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
-    "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
     "06_receptive_fields": {"shown": [2, 4], "noise_minutes": [0.5, 1]},
     "07_most_exciting_inputs": {"cells": 3, "seeds": 2, "steps": 3},
     "08_discriminative_stimuli_and_types": {"cells": 24, "most": 6, "steps": 3},
-    "09_tuning": {"session": "simulated_1", "trials": 5},
     "09_tuning": {"session": "simulated_1", "trials": 5},
     "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
     "11_phenomena_and_mechanisms": {"neurons": 12},
@@ -67,7 +65,6 @@ RESULTS = {
         *("intervals_with_truth", "kept", "dropped", "seconds"),
     },
     "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
-    "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
     "06_receptive_fields": {
         *("twin", "dataset", "session", "neurons", "filter_cosine", "significant", "noise_cosine", "excitatory"),
         *("suppressive", "recovered", "seconds"),
@@ -79,7 +76,6 @@ RESULTS = {
     "08_discriminative_stimuli_and_types": {
         *("twin", "neurons", "groups", "score", "adjusted_rand", "stability", "true_cells_typed", "seconds"),
     },
-    "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
     "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
     "10_gradients_and_context": {
         *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
