@@ -240,7 +240,10 @@ class Recording:
             )
         for name in ("frames", "split"):
             if len(getattr(self, name)) != len(self):
-                raise UserError(f"{where}: {name} has {len(getattr(self, name))} bins, responses have {len(self)}")
+                raise UserError(
+                    f"{where}: {name} has {len(getattr(self, name))} bins, responses have {len(self)}; "
+                    "responses are (time, neuron)"
+                )
         if self.frames.min() < 0 or self.frames.max() >= len(self.movie):
             raise UserError(
                 f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, "

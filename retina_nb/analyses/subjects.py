@@ -1,6 +1,6 @@
 """The subject of an experiment: some neurons of a model, what screen they look at, and how they respond."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
+from retina_nb.cores import StackedCore
 from retina_nb.errors import UserError, unknown
 
 # An experiment that asks for more batches than this shows its progress.
@@ -62,6 +63,44 @@ class Subject:
         """The neurons' rates (events per bin), through which gradients flow to the stimulus."""
         index = torch.from_numpy(self.neurons).to(self.device)
         return self.model(stimulus.to(self.device), self.session).index_select(-1, index)
+
+    @property
+    def linear_stage(self) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+        """What the model begins with that is linear in the stimulus, and what makes the neurons' rates of that.
+
+        One after the other they are `respond`. Where many stimuli are sums of few, or gradients are summed over time,
+        the first, which is the dearest of a twin with a `StackedCore`, is needed for few only. Of other models, the
+        first gives the stimulus itself.
+        """
+        core = self._staged_core
+        if core is None:
+            return lambda stimulus: stimulus.to(self.device), self.respond
+        of_core = self.session if core.per_session else None
+        index = torch.from_numpy(self.neurons).to(self.device)
+
+        def rest(seen: Tensor) -> Tensor:
+            return self.model.read(core.after_linear(seen, of_core), self.session).index_select(-1, index)
+
+        return lambda stimulus: core.linear(stimulus.to(self.device), of_core), rest
+
+    def linear_still(
+        self, image: Float[Tensor, "batch channel height width"], course: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch part time_out height_out width_out"]:
+        """What the first of `linear_stage` makes of an image that is still but for its strength, which has a course."""
+        core = self._staged_core
+        if core is None or core.per_session:
+            return self.linear_stage[0](image[:, :, None] * course[:, None, None])
+        return core.linear_still(image, course)
+
+    @property
+    def _staged_core(self) -> StackedCore | None:
+        """The core, if its linear stage can be taken apart from the rest."""
+        core = getattr(self.model, "core", None)
+        if not isinstance(core, StackedCore) or (core.per_session and self.session is None):
+            return None
+        # A layer that is listened to, or replaced, must be called.
+        hooked = any(part._forward_hooks or part._forward_pre_hooks for part in self.model.modules())
+        return None if hooked else core
 
     @torch.no_grad()
     def rates(
@@ -134,7 +173,7 @@ def subject(
     shape, about = getattr(model, "stimulus_shape", None), getattr(model, "about", {})
     if shape is None:
         raise UserError("the model does not know its stimuli: set model.stimulus_shape to (channel, height, width)")
-    if "rate_hz" not in about:
+    if not about.get("rate_hz"):
         raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
     total = sum(_counts(model, session).values())
     chosen = np.arange(total) if neurons is None else np.atleast_1d(np.array(neurons, dtype=int))
@@ -149,6 +188,21 @@ def subject(
     here = next(chain(model.parameters(), model.buffers()), torch.zeros(())).device
     model.eval()
     return Subject(model, session, chosen, tuple(shape), float(about["rate_hz"]), about.get("pixel_um"), here)
+
+
+def checked_window(one: Subject, window: tuple[int, int] | None, bins: int) -> tuple[int, int]:
+    """Bins of a stimulus of so many whose responses count (first, one after the last); all that have one if None.
+
+    Raises:
+        UserError: if it is empty, or there is no response in some of it.
+    """
+    first, last = window or (one.lag, bins)
+    if not one.lag <= first < last <= bins:
+        raise UserError(
+            f"there is no response in all of the window {(first, last)}: it must be in bins {one.lag} to {bins} of the "
+            f"stimulus, since the model needs {one.lag} bins of history"
+        )
+    return first, last
 
 
 @contextmanager

@@ -89,12 +89,22 @@ class ConvLayer(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch channel time height width"], speed: Float[Tensor, ""] | None = None
     ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+        return self.after_linear(self.linear(x, speed))
+
+    def linear(
+        self, x: Float[Tensor, "batch channel time height width"], speed: Float[Tensor, ""] | None = None
+    ) -> Float[Tensor, "batch feature time_out height_conv width_conv"]:
+        """What the convolution makes of the input."""
         if any(self.extra_padding):
             x = F.pad(x, self.extra_padding)
         self._check(x)
         x = self.conv(x) if speed is None else self.conv(x, speed)
-        if any(self.border):
-            x = F.pad(x, self.border)
+        return F.pad(x, self.border) if any(self.border) else x
+
+    def after_linear(
+        self, x: Float[Tensor, "batch feature time_out height_conv width_conv"]
+    ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+        """What the layer makes of that."""
         return self.pool(self.dropout(self.nonlinearity(self.norm(x))))
 
     def _check(self, x: Tensor) -> None:

@@ -70,6 +70,15 @@ class PairwiseSeparableConv(nn.Module):
     ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
         return pairwise_separable(x, self.temporal_kernels(speed), self.space_weights, self.padding)
 
+    def still(
+        self, image: Float[Tensor, "batch in_channel height width"], course: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
+        """What `forward` makes of ``image * course``: space and time apart, for gradients by images."""
+        pairs = self.space_weights.transpose(0, 1).flatten(0, 1)[:, None]  # by in_channel, then out_channel
+        seen = F.conv2d(image, pairs, padding=self.padding, groups=image.shape[1]).unflatten(1, (image.shape[1], -1))
+        past = course.unfold(0, self.kernel_size[0], 1)  # (time_out, bin)
+        return torch.einsum("biohw,oit->bothw", seen, self.temporal_kernels() @ past.T)
+
     def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
         return spatial_roughness(self.space_weights, padding)
 

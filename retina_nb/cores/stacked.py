@@ -8,7 +8,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.cores.base import Core
-from retina_nb.cores.layers import check_size, conv_layers, pointwise_layer
+from retina_nb.cores.layers import ConvLayer, check_size, conv_layers, pointwise_layer
+from retina_nb.cores.separable import PairwiseSeparableConv
 from retina_nb.errors import UserError, unknown
 from retina_nb.regularizers import group_sparsity
 
@@ -140,17 +141,56 @@ class StackedCore(Core):
         Raises:
             UserError: if the stimulus is too small, or the session has no speed.
         """
-        speed = None if session is None else self.speed_of(session)
+        speed = self._speed(session)
+        return self._after_first(self._first(self._prepared(x), speed), speed)
+
+    def linear(
+        self, x: Float[Tensor, "batch channel time height width"], session: str | None = None
+    ) -> Float[Tensor, "batch feature_conv time_conv height_conv width_conv"]:
+        """What the first convolution makes of a stimulus: a sum of stimuli gives the sum of what they give."""
+        return self._first.linear(self._prepared(x), self._speed(session))
+
+    def linear_still(
+        self, image: Float[Tensor, "batch channel height width"], course: Float[Tensor, " time"]
+    ) -> Float[Tensor, "batch feature time_conv height_conv width_conv"]:
+        """What `linear` makes of ``image * course``, an image that is still but for its strength.
+
+        Time is summed before space, so that gradients by the image take a fraction of what those by all frames take.
+        """
+        conv, border = self._first.conv, (*self._first.extra_padding, *self._first.border)
+        as_it_is = self.colour_weights is None and not any(border) and all(size == 1 for size in self.downsample)
+        if isinstance(conv, PairwiseSeparableConv) and as_it_is and not self.per_session:
+            return conv.still(image, course)
+        return self.linear(image[:, :, None] * course[:, None, None])
+
+    def after_linear(
+        self, x: Float[Tensor, "batch feature_conv time_conv height_conv width_conv"], session: str | None = None
+    ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
+        """The feature movie, given what the first convolution makes of a stimulus."""
+        return self._after_first(self._first.after_linear(x), self._speed(session))
+
+    @property
+    def _first(self) -> ConvLayer:
+        return self.layers[0]  # type: ignore[return-value]
+
+    def _speed(self, session: str | None) -> Tensor | None:
+        return None if session is None else self.speed_of(session)
+
+    def _prepared(self, x: Tensor) -> Tensor:
+        """The stimulus as the first layer sees it."""
         if self.colour_weights is not None and x.shape[1] > 1:
             x = torch.einsum("c,bcthw->bthw", self.colour_weights, x)[:, None]
         check_size(x, (max(1, self.lag + 1), *self.downsample[1:]))
         for axis, size in enumerate(self.downsample, start=2):
             if size > 1:
                 x = x.narrow(axis, 0, x.shape[axis] // size * size).unflatten(axis, (-1, size)).mean(dim=axis + 1)
-        for layer in self.layers:
+        return x
+
+    def _after_first(self, x: Tensor, speed: Tensor | None) -> Tensor:
+        if self.projection is not None:
+            x = self.projection(x)
+        for layer in self.layers[1:]:
             x = layer(x, speed)
-            if self.projection is not None and layer is self.layers[0]:
-                x = self.projection(x)
         return x[:, :, self.cut :]
 
     def set_sessions(self, sessions: Sequence[str]) -> None:

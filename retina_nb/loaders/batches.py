@@ -140,7 +140,8 @@ class _Group:
 def _resident(frames: object, device: torch.device) -> Tensor | None:
     """The movie on the device, as it is stored; None if it is too large to be held and is read as needed."""
     if isinstance(frames, JoinedFrames) and device.type != "cpu":
-        return torch.cat([torch.from_numpy(part).to(device) for part in frames.parts], dim=1)
+        parts = [_resident(part, device) for part in frames.parts]
+        return torch.cat(parts, dim=1) if all(part is not None for part in parts) else None  # type: ignore[arg-type]
     if isinstance(frames, np.memmap) or not isinstance(frames, np.ndarray):
         return None
     return torch.from_numpy(np.ascontiguousarray(frames)).to(device)

@@ -1,55 +1,17 @@
-"""Movies that are made where they are looked at: images seen from where a gaze rested.
+"""Movies that are drawn where they are looked at: images seen from where a gaze rested.
 
 A film that follows the gaze is a few images and a long list of fixations, so its frames are not kept: a movie's
 frames are the distinct views of its images, and a recording's `frames` say which view was on screen in each bin.
 What is held in memory does not grow with the length of the film.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from jaxtyping import Float32, Int64, Integer
 
-from retina_nb.loaders.packed import for_each_axis
-
 _AT_ONCE = 16  # screens in memory while they are made smaller
-
-
-class LazyFrames:
-    """A (1, frame, height, width) float32 movie whose frames are made where they are looked at.
-
-    It is indexed as an array is: the frame by a number, a slice or an array of any shape, the other axes by
-    whatever else they admit. A frame that is asked for several times at once is made once.
-
-    Args:
-        make: from numbers of frames (n,), ascending and each once, to their pixels (n, height, width).
-        n: number of frames.
-        height, width: size of a frame in pixels.
-    """
-
-    dtype = np.dtype(np.float32)
-
-    def __init__(
-        self,
-        make: Callable[[Int64[np.ndarray, " n"]], Float32[np.ndarray, "n height width"]],
-        n: int,
-        height: int,
-        width: int,
-    ) -> None:
-        self.shape = (1, n, height, width)
-        self._make, self._numbers = make, np.arange(n)
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        channel, frame, row, column = for_each_axis(index)
-        numbers = self._numbers[frame]
-        distinct, place = np.unique(numbers, return_inverse=True)
-        pixels = self._make(distinct)[place.reshape(numbers.shape)]
-        return pixels[None][channel][..., row, column]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
 
 
 def distinct_views(

@@ -17,9 +17,10 @@ import numpy as np
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import h5
 from retina_nb.loaders.formats import session_files
+from retina_nb.loaders.joined import JoinedFrames
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.npy import open_npy
-from retina_nb.loaders.on_disk import JoinedOnDisk, OnDiskFrames, fits_in_memory
+from retina_nb.loaders.on_disk import OnDiskFrames, fits_in_memory
 from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import Frames, Movie, Recording
 
@@ -133,7 +134,7 @@ def _movie(
             )
         spans[source] = (start, part.shape[1])
         start += part.shape[1]
-    frames: Any = JoinedOnDisk(list(parts.values()))
+    frames: Any = JoinedFrames(list(parts.values()))
     if frames.dtype.kind == "f" or (mean, std) != (0.0, 1.0):
         frames = ZscoredFrames(frames, mean, std)
     if fits_in_memory(frames.shape, frames.dtype):

@@ -6,27 +6,31 @@ from typing import Any
 import numpy as np
 
 from retina_nb.errors import UserError
-from retina_nb.loaders.packed import for_each_axis
+from retina_nb.loaders.lazy import for_each_axis
+from retina_nb.recording import Frames
 
 
 class JoinedFrames:
-    """Several (channel, frame, height, width) movies one after the other. It is indexed as an array is.
+    """Several (channel, frame, height, width) movies one after the other, each left where it is, in memory or on disk.
+
+    It is indexed as an array is.
 
     Args:
-        parts: the movies, of one dtype and alike in all but their length.
+        parts: the movies, alike in all but their length.
 
     Raises:
         UserError: if they are not.
     """
 
-    def __init__(self, parts: Sequence[np.ndarray]) -> None:
-        shapes = {(part.shape[:1], part.shape[2:], part.dtype) for part in parts}
-        if len(shapes) != 1 or parts[0].ndim != 4:
+    def __init__(self, parts: Sequence[Frames]) -> None:
+        shapes = {(part.shape[:1], part.shape[2:]) for part in parts}
+        if len(shapes) != 1 or len(parts[0].shape) != 4:
             raise UserError(
-                "movies can only be joined if they have the same channels, size and type, not "
-                + " and ".join(f"{part.dtype} {part.shape}" for part in parts)
+                "movies can only be joined if they have the same channels and size, not "
+                + " and ".join(str(tuple(part.shape)) for part in parts)
             )
-        self.parts, self.dtype = tuple(parts), parts[0].dtype
+        self.parts = tuple(parts)
+        self.dtype = np.result_type(*(part[:, np.arange(1)].dtype for part in parts))
         self._starts = np.cumsum([0, *(part.shape[1] for part in parts)])
         channel, _, height, width = parts[0].shape
         self.shape = (channel, int(self._starts[-1]), height, width)
@@ -37,7 +41,7 @@ class JoinedFrames:
         return self._frames(numbers)[channel][..., row, column]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.concatenate(self.parts, axis=1).astype(dtype or self.dtype, copy=False)
+        return np.concatenate([part[:] for part in self.parts], axis=1).astype(dtype or self.dtype, copy=False)
 
     def _frames(self, numbers: np.ndarray) -> np.ndarray:
         part = np.searchsorted(self._starts, numbers, side="right") - 1

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from retina_nb.loaders import h5
-from retina_nb.loaders.packed import for_each_axis
+from retina_nb.loaders.lazy import LazyFrames
 from retina_nb.recording import Frames
 
 # A movie of up to so many bytes is held in memory, where batches are made of it much faster.
@@ -26,35 +26,7 @@ def fits_in_memory(shape: Sequence[int], dtype: np.dtype | type) -> bool:
     return math.prod(shape) * np.dtype(dtype).itemsize <= IN_MEMORY
 
 
-class _ReadFrames:
-    """A (channel, frame, height, width) movie that is read frame by frame.
-
-    It is indexed as an array is: the frame by a number, a slice or an array of any shape, the other axes by
-    whatever else they admit. A frame that is asked for several times at once is read once.
-    """
-
-    def __init__(self, shape: tuple[int, int, int, int], dtype: np.dtype) -> None:
-        self.shape, self.dtype, self._numbers = shape, dtype, np.arange(shape[1])
-
-    def __getitem__(self, index: Any) -> np.ndarray:
-        channel, frame, row, column = for_each_axis(index)
-        numbers = self._numbers[frame]
-        distinct, place = np.unique(numbers, return_inverse=True)
-        pixels = np.empty((self.shape[0], len(distinct), *self.shape[2:]), self.dtype)
-        self._read(distinct, pixels)
-        if not np.array_equal(distinct, numbers):
-            pixels = pixels[:, place.reshape(numbers.shape)]
-        return pixels[channel][..., row, column]
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.asarray(self[:], dtype)
-
-    def _read(self, numbers: np.ndarray, pixels: np.ndarray) -> None:
-        """Put frames, by their ascending numbers, into (channel, frame, height, width) pixels."""
-        raise NotImplementedError
-
-
-class OnDiskFrames(_ReadFrames):
+class OnDiskFrames(LazyFrames):
     """A movie in an HDF5 file, of the dtype that it has there.
 
     The file stays open, so that it can be replaced meanwhile; every process opens it for itself.
@@ -95,28 +67,6 @@ class OnDiskFrames(_ReadFrames):
             run = slice(int(numbers[start]), int(numbers[stop - 1]) + 1)
             # Where there is no channel, it is broadcast.
             pixels[:, start:stop] = h5.read_part(found, (*[slice(None)] * at, run)).transpose(order)
-
-
-class JoinedOnDisk(_ReadFrames):
-    """Movies of the same size one after the other, each left where it is, on disk or wherever.
-
-    Args:
-        parts: the movies.
-    """
-
-    def __init__(self, parts: Sequence[Frames]) -> None:
-        self._parts = list(parts)
-        self._ends = np.cumsum([part.shape[1] for part in parts])
-        channel, _, height, width = parts[0].shape
-        dtype = np.result_type(*(part[:, np.arange(1)].dtype for part in parts))
-        super().__init__((channel, int(self._ends[-1]), height, width), dtype)
-
-    def _read(self, numbers: np.ndarray, pixels: np.ndarray) -> None:
-        edges = [0, *np.searchsorted(numbers, self._ends)]
-        starts = [0, *self._ends]
-        for part, (start, stop), first in zip(self._parts, pairwise(edges), starts, strict=False):
-            if stop > start:
-                pixels[:, start:stop] = part[:, numbers[start:stop] - first]
 
 
 def frames_of(path: str | Path, key: str, axes: str = "channel frame height width") -> Frames:

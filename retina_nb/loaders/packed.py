@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
+from retina_nb.loaders.lazy import for_each_axis
+
 
 class PackedFrames:
     """A (1, frame, height, width) movie of -1 and 1 that is unpacked, as int8, where it is looked at.
@@ -32,11 +34,3 @@ class PackedFrames:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.asarray(self[:], dtype)
-
-
-def for_each_axis(index: Any) -> tuple[Any, ...]:
-    """The index of each of the four axes, the whole axis where nothing is asked for."""
-    parts = index if isinstance(index, tuple) else (index,)
-    gap = next((at for at, part in enumerate(parts) if part is ...), None)
-    before, after = (parts, ()) if gap is None else (parts[:gap], parts[gap + 1 :])
-    return (*before, *[slice(None)] * (4 - len(before) - len(after)), *after)

@@ -45,7 +45,7 @@ def collect_activations(
     rng = torch.Generator().manual_seed(seed)
     kept, keys = torch.zeros(0), torch.zeros(0, dtype=torch.float64)
     seen: list[Tensor] = []
-    hook = _layer(model, layer).register_forward_hook(lambda _, inputs, output: seen.append(_rows(output, layer)))
+    hook = layer_named(model, layer).register_forward_hook(lambda _, inputs, output: seen.append(_rows(output, layer)))
     training, device = model.training, next(chain(model.parameters(), model.buffers()), kept).device
     model.eval()
     try:
@@ -90,14 +90,19 @@ def replaced_activations(model: Any, layer: str, by: Callable[[Tensor], Tensor])
         rows = by(_rows(output, layer))
         return rows.reshape(output.movedim(axis, -1).shape).movedim(-1, axis)
 
-    hook = _layer(model, layer).register_forward_hook(replace)
+    hook = layer_named(model, layer).register_forward_hook(replace)
     try:
         yield
     finally:
         hook.remove()
 
 
-def _layer(model: nn.Module, name: str) -> nn.Module:
+def layer_named(model: nn.Module, name: str) -> nn.Module:
+    """A layer of a model by its name.
+
+    Raises:
+        UserError: if there is none.
+    """
     layers = dict(model.named_modules())
     if name not in layers:
         raise unknown("layer", name, layers.keys() - {""})

@@ -18,5 +18,6 @@ def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (10, 3),
     """A figure and its axes, without boxes; options go to ``plt.subplots``."""
     made, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **options)
     for ax in made.axes:
-        ax.spines[["top", "right"]].set_visible(False)
+        if ax.name != "polar":
+            ax.spines[["top", "right"]].set_visible(False)
     return made, axes

@@ -178,3 +178,26 @@ def test_a_core_of_ones_own_needs_only_forward():
     core = Blur()
     assert feature_shape(core, (2, 5, 7), 10) == (3, 7, 3, 5)
     assert core.regularizer() == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"input_padding": True, "cut": 2},
+        {"convolution": "full"},
+        {"colour_weights": (0.3, 0.9)},
+        {"downsample": (1, 2, 1)},
+        {"border": ((1, 0), (0, 0))},
+        {"spatial_kernel_sizes": [4, 2], "input_padding": True},
+    ],
+)
+def test_a_stack_is_its_linear_stage_and_the_rest(options):
+    """The stage is linear, and makes of a still image what it makes of its frames."""
+    core = make(**options)
+    x, y = torch.randn(2, 3, 2, 16, 9, 11)
+    torch.testing.assert_close(core.after_linear(core.linear(x)), core(x))
+    torch.testing.assert_close(core.linear(2 * x - y), 2 * core.linear(x) - core.linear(y), rtol=1e-4, atol=1e-5)
+    course = torch.randn(16)
+    frames = x[:, :, :1] * course[:, None, None]
+    torch.testing.assert_close(core.linear_still(x[:, :, 0], course), core.linear(frames), rtol=1e-4, atol=1e-5)

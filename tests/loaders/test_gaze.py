@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from retina_nb.loaders.gaze import LazyFrames, distinct_views, on_screen
+from retina_nb.loaders.gaze import distinct_views, on_screen
+from retina_nb.loaders.lazy import DrawnFrames
 from retina_nb.recording import Frames, Movie, Recording
 
 
@@ -12,8 +13,8 @@ def array() -> np.ndarray:
 
 
 @pytest.fixture
-def lazy(array) -> LazyFrames:
-    return LazyFrames(lambda numbers: array[0, numbers], 11, 5, 7)
+def lazy(array) -> DrawnFrames:
+    return DrawnFrames(lambda numbers: array[0, numbers], 11, 5, 7)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_a_frame_is_made_once_however_often_it_is_asked_for(array):
         made.extend(numbers.tolist())
         return array[0, numbers]
 
-    LazyFrames(make, 11, 5, 7)[:, np.array([[7, 3, 7], [3, 3, 10]])]
+    DrawnFrames(make, 11, 5, 7)[:, np.array([[7, 3, 7], [3, 3, 10]])]
     assert made == [3, 7, 10]
 
 

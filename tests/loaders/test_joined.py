@@ -43,7 +43,7 @@ def test_a_look_does_not_copy_the_movie():
     assert JoinedFrames(PARTS).parts[0] is PARTS[0]
 
 
-@pytest.mark.parametrize("other", [PARTS[0][:1], PARTS[0][..., :3], PARTS[0].astype(np.float64), PARTS[0][0]])
+@pytest.mark.parametrize("other", [PARTS[0][:1], PARTS[0][..., :3], PARTS[0][0]])
 def test_movies_that_are_not_alike_are_refused(other):
     with pytest.raises(UserError, match="joined"):
         JoinedFrames([PARTS[0], other])

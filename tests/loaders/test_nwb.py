@@ -478,6 +478,22 @@ def test_settings_that_are_not_possible(tmp_path, settings, problem):
         load_recordings(tmp_path / "a.nwb", **settings)
 
 
+def test_repeats_whose_frames_are_stored_every_time_are_repeats_all_the_same(tmp_path):
+    film = grey()
+    film[20:30] = film[:10]
+    file = nwb_file()
+    file.add_stimulus(series(data=film.swapaxes(1, 2)))
+    add_units(file, planted()[1])
+    file.add_trial_column("stimulus", "what was shown")
+    file.add_trial_column("split", "what it is for")
+    for first, last, name, split in [(0, 10, "a", "test"), (10, 20, "b", "train"), (20, 30, "a", "test")]:
+        file.add_trial(start_time=START + first / RATE, stop_time=START + last / RATE, stimulus=name, split=split)
+    write(file, tmp_path / "a.nwb")
+    (recording,) = load_recordings(tmp_path / "a.nwb", normalize=False).values()
+    np.testing.assert_array_equal(recording.repeats["a"], [np.arange(10), np.arange(20, 30)])
+    np.testing.assert_array_equal(recording.frames[20:30], np.arange(10))
+
+
 def test_tables_that_do_not_fit(tmp_path):
     trials(tmp_path / "a.nwb", [(0, 10, "tests")], ["split"])
     with pytest.raises(UserError, match="row 0 of trials is for 'tests', known are train, validation, test"):

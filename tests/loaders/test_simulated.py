@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from scipy.stats import pearsonr
+from scipy.stats import pearsonr, spearmanr
 
 import retina_nb as rnb
 from retina_nb.loaders.simulated import load, load_truth
@@ -189,3 +189,21 @@ def test_truth_refuses_stimuli_that_do_not_fit():
             truth(torch.zeros(shape))
     with pytest.raises(rnb.UserError, match="known are simulated_1, simulated_2"):
         truth(torch.zeros(1, 2, 40, 18, 16), "simulated_9")
+
+
+def test_subunits_add_up_to_what_drives_their_cells():
+    """Without gain control the rate is a rising function of the weighted sum of a cell's subunits."""
+    truth = load_truth(**SMALL)
+    session = truth.sessions[1]
+    stimulus = torch.randn(1, 2, 200, 18, 16, generator=torch.Generator().manual_seed(0))
+    table, kinds = truth.subunits(session), truth.neurons(session)["type"].map(CELL_TYPES)
+    traces, rates = truth.subunit_traces(stimulus, session)[0].numpy(), truth(stimulus, session)[0].numpy()
+    assert len(traces) == len(table)
+    assert (traces >= 0).all()
+    plain = [neuron for neuron in table["neuron"].unique() if not kinds[neuron].gain_control]
+    assert len(plain) >= 4
+    for neuron in plain:
+        own = table["neuron"] == neuron
+        drive = (table["weight"][own].to_numpy() @ traces[own])[-len(rates) :]
+        order = spearmanr(drive, rates[:, neuron]).statistic
+        assert order * (-1 if kinds[neuron].suppressed else 1) > 0.999

@@ -26,6 +26,14 @@ SMALL = {
         "variants": {"Gaussian mask": [], "point": ["readout=point_gaussian"]},
         "max_epochs": 1,
     },
+    "05_your_own_data": {"minutes": 1.5, "max_epochs": 1},
+    "09_tuning": {"session": "simulated_1", "trials": 5},
+    "04_datasets": {
+        "dataset_settings": {"sessions": 2, "cells_per_session": 6, "clips": 18, "test_clips": 2, "repeats": 4},
+        "criteria": {"explainable_variance_ratio": 0.2},
+    },
+    "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
+    "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
 }
 
 # What its results.json holds at least.
@@ -41,6 +49,20 @@ RESULTS = {
     "03_cores_and_readouts": {
         *("dataset", "preset", "neurons", "cc_norm", "cc_norm_interval", "gain", "core_parameters", "fit_seconds"),
         *("mask_within_1px", "new_cells_cc_norm", "seconds"),
+    },
+    "05_your_own_data": {"neurons", "formats_agree", "mistakes_told", "cc_norm", "cc_norm_gain_nonlinear", "seconds"},
+    "09_tuning": {"twin", "neurons", "direction_selective", "directions", "agreement", "polarity_right", "seconds"},
+    "04_datasets": {
+        *("dataset", "neurons", "findings", "problems", "latency", "faults_found", "reliability", "reliability_error"),
+        *("intervals_with_truth", "kept", "dropped", "seconds"),
+    },
+    "10_gradients_and_context": {
+        *("dataset", "session", "images", "same_direction", "inversion", "same_field", "local_field_cosine"),
+        *("polarity_correlation_even", "inversion_told_apart", "seconds"),
+    },
+    "12_sparse_features": {
+        *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
+        *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),
     },
 }
 

@@ -21,8 +21,11 @@ def pairwise_separable(
     """Convolve by the plan that suits shapes and device; see `pairwise_separable_dense`."""
     # Products for each pair of channels and place; large matrix products run as fast as dense convolutions on a CPU,
     # twice is the margin for copies.
-    dense = temporal.shape[2] * spatial.shape[2] * spatial.shape[3]
+    area = spatial.shape[2] * spatial.shape[3]
+    dense = temporal.shape[2] * area
     toeplitz = x.shape[3] * x.shape[4] + x.shape[2]
-    if x.device.type == "cpu" and 2 * toeplitz < dense:
+    # With many channels and small kernels a dense convolution runs at full speed, and copies would cost more than it.
+    small = x.shape[1] >= 8 and area <= 25
+    if x.device.type == "cpu" and not small and 2 * toeplitz < dense:
         return pairwise_separable_toeplitz(x, temporal, spatial, padding)
     return pairwise_separable_dense(x, temporal, spatial, padding)

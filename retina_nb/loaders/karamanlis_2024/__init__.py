@@ -31,7 +31,7 @@ CARD = DatasetCard(
     rate=75.0,
     pixel_um=75.0,
     stimulus="photographs moved along recorded gazes, 60 x 80 pixels; binary checkerboard; flashed photographs",
-    citation="Karamanlis et al. 2024, Nature 637:422",
+    citation="Karamanlis et al. 2024, Nature 637:422, doi:10.1038/s41586-024-08212-3, data doi:10.12751/g-node.ejk8kx",
     cells=1842,
 )
 

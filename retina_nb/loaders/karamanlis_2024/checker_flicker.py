@@ -15,9 +15,9 @@ from retina_nb.errors import UserError
 from retina_nb.files import replace_file
 from retina_nb.loaders import h5, ran1
 from retina_nb.loaders.download import cache_dir
-from retina_nb.loaders.gaze import LazyFrames
 from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
+from retina_nb.loaders.lazy import DrawnFrames
 from retina_nb.loaders.splits import label_clips, validation_clips
 from retina_nb.loaders.timelines import alternating
 from retina_nb.recording import Movie, Recording
@@ -75,7 +75,7 @@ def recording(session: Session, clips: Clips) -> Recording:
     square = board.stixel_width == board.stixel_height
     return Recording(
         session=session.name,
-        movie=Movie(LazyFrames(draw, n_running + n_frozen, board.height, board.width), channels=("luminance",)),
+        movie=Movie(DrawnFrames(draw, n_running + n_frozen, board.height, board.width), channels=("luminance",)),
         rate=session.refresh / board.blinks,
         pixel_um=session.pixel_um * board.stixel_height if square else float("nan"),
         neurons=session.neurons_if(n),

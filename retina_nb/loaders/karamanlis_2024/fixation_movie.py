@@ -12,9 +12,10 @@ from jaxtyping import Int64, Real
 
 from retina_nb.errors import UserError
 from retina_nb.loaders import h5
-from retina_nb.loaders.gaze import LazyFrames, distinct_views, on_screen
+from retina_nb.loaders.gaze import distinct_views, on_screen
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
 from retina_nb.loaders.karamanlis_2024.statistics import cached_statistics
+from retina_nb.loaders.lazy import DrawnFrames
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.splits import label_clips, validation_clips
 from retina_nb.loaders.timelines import alternating
@@ -50,7 +51,7 @@ def recording(session: Session, size: tuple[int, int], clips: Clips, *, openreti
         images, fixations = _with_edges_of_openretina(images), fixations + [0, 1, 1]
     views, frames = distinct_views(fixations)
     draw = partial(on_screen, images=images, views=views, screen=SCREEN, size=size)
-    shown = LazyFrames(draw, len(views), *size)
+    shown = DrawnFrames(draw, len(views), *size)
     mean, std = cached_statistics(shown, frames[: blocks * length], session, [views, *images])
 
     drawn = validation_clips(blocks * length, clips.length, clips.n, clips.seed)

@@ -6,10 +6,11 @@ import numpy as np
 
 from retina_nb.errors import UserError
 from retina_nb.loaders import h5
-from retina_nb.loaders.gaze import LazyFrames, on_screen
+from retina_nb.loaders.gaze import on_screen
 from retina_nb.loaders.karamanlis_2024.fixation_movie import read_images
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
 from retina_nb.loaders.karamanlis_2024.statistics import cached_statistics
+from retina_nb.loaders.lazy import DrawnFrames
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.recording import UNUSED, Movie, Recording
 
@@ -43,7 +44,7 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
     middle = np.array([images.shape[2] // 2, images.shape[1] // 2])  # x, y
     views = np.column_stack([np.arange(len(images)), np.tile(middle, (len(images), 1))])
     draw = partial(on_screen, images=list(images), views=views, screen=SCREEN, size=size, background=255 * background)
-    shown = LazyFrames(draw, len(images), *size)
+    shown = DrawnFrames(draw, len(images), *size)
     labels = _labels(artificial, seed)
     split = labels[order]
     mean, std = cached_statistics(shown, order[np.isin(split, ("train", "validation"))], session, [views, images])

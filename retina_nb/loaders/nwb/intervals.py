@@ -12,6 +12,8 @@ from retina_nb.loaders.nwb.stimulus import Shown
 from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import SPLITS, UNUSED
 
+_BLOCK = 256  # frames that are compared at once
+
 
 @dataclass(frozen=True)
 class _Stretch:
@@ -75,7 +77,7 @@ def label_bins(
     stretches = [row for row in rows if row.label or not told] + [
         one for one in presentations if not covered[one.bins].any() and (one.label or not told)
     ]
-    repeats = _repeats([one for one in stretches if known[one.bins].all()], shown.numbers, split)
+    repeats = _repeats([one for one in stretches if known[one.bins].all()], shown, split)
     for trials in repeats.values():
         split[trials] = "test"
     split[~known] = UNUSED
@@ -128,8 +130,12 @@ def _column(table: Any, name: str | None, usual: Sequence[str]) -> list[str] | N
     return None if found is None else [str(value) for value in table[found][:]]
 
 
-def _repeats(stretches: Sequence[_Stretch], numbers: np.ndarray, split: np.ndarray) -> dict[str, np.ndarray]:
-    """For each test stimulus, the bins of every repeat, cut to the length of the shortest."""
+def _repeats(stretches: Sequence[_Stretch], shown: Shown, split: np.ndarray) -> dict[str, np.ndarray]:
+    """For each test stimulus, the bins of every repeat, cut to the length of the shortest.
+
+    Where a file has the frames of every repeat, those of the first stand for all from here on.
+    """
+    numbers = shown.numbers
     groups: dict[tuple[str, int], list[list[_Stretch]]] = {}
     for one in stretches:
         tested = (split[one.bins] == "test").all()
@@ -149,11 +155,21 @@ def _repeats(stretches: Sequence[_Stretch], numbers: np.ndarray, split: np.ndarr
                 continue
             length = min(len(one.bins) for one in trials)
             bins = np.stack([one.bins[:length] for one in trials])
-            if (numbers[bins] != numbers[bins[0]]).any():
+            for one in bins[1:]:
+                if np.array_equal(numbers[one], numbers[bins[0]]) or _copies(shown, one, bins[0]):
+                    numbers[one] = numbers[bins[0]]
+                    continue
                 raise UserError(f"the repeats of {name} do not show the same frames; give them other names")
             title = name or "test"
             found[title if title not in found else f"{title}_{len(found) + 1}"] = bins
     return found
+
+
+def _copies(shown: Shown, bins: np.ndarray, others: np.ndarray) -> bool:
+    """Whether frames of different numbers look the same."""
+    blocks = range(0, len(bins), _BLOCK)
+    pairs = ((shown.numbers[one[at : at + _BLOCK]] for one in (bins, others)) for at in blocks)
+    return all(np.array_equal(*(shown.frames[:, numbers] for numbers in pair)) for pair in pairs)
 
 
 def _alike(a: _Stretch, b: _Stretch, numbers: np.ndarray) -> bool:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.loaders.on_disk import JoinedOnDisk, OnDiskFrames, fits_in_memory
+from retina_nb.loaders.joined import JoinedFrames
+from retina_nb.loaders.on_disk import OnDiskFrames, fits_in_memory
 from retina_nb.recording import Frames
 
 # A step of so many frames is a pause, after which a new presentation starts.
@@ -189,7 +190,7 @@ def _joined(parts: Sequence[_Part]) -> Frames:
             )
     if len(parts) == 1:
         return like
-    joined = JoinedOnDisk([part.frames for part in parts])
+    joined = JoinedFrames([part.frames for part in parts])
     return joined[:] if fits_in_memory(joined.shape, joined.dtype) else joined
 
 

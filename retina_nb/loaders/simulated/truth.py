@@ -182,6 +182,16 @@ class Truth(nn.Module):
                     rows.append((neuron, cell.y + dy, cell.x + dx, kind.subunit_um / self.pixel_um, weight))
         return pd.DataFrame(rows, columns=["neuron", "y", "x", "spread", "weight"])
 
+    def subunit_traces(
+        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+    ) -> Float[Tensor, "batch subunit time_out"]:
+        """What the rectified subunits give to their cells, in the order of the rows of `subunits`.
+
+        ``time_out`` is less than ``time`` by the bins of history that subunits have, fewer than cells have.
+        """
+        output, _, units = self._outputs(stimulus, self._cells(session))
+        return output[:, self.rectified[self.cell[units]] > 0]
+
     @torch.no_grad()
     def calibrate(
         self,
@@ -230,16 +240,21 @@ class Truth(nn.Module):
         selective = bool(self.inhibition[part].any())
         return excitation, trace(self.inhibitory_space[units]) if selective else torch.zeros_like(excitation), units
 
-    def _drive(self, stimulus: Tensor, part: Tensor) -> Tensor:
-        """The pooled drive of some cells after gain control (batch, cell, time)."""
+    def _outputs(self, stimulus: Tensor, part: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """What every unit of some cells gives to its cell, and its excitation (batch, unit, time); and the units."""
         excitation, inhibition, units = self._units(stimulus, part)
-        cell, weight = self.cell[units], self.pooling[units, None]
+        cell = self.cell[units]
         excitation, inhibition = excitation[..., DELAY_BINS:], inhibition[..., :-DELAY_BINS]
         strength = self.inhibition[cell, None]
         on = F.relu(excitation - strength * F.relu(inhibition))
         off = F.relu(-excitation - strength * F.relu(-inhibition))
         rectified = self.rectified[cell, None]
-        output = rectified * (on + self.on_off[cell, None] * off) + (1 - rectified) * excitation
+        return rectified * (on + self.on_off[cell, None] * off) + (1 - rectified) * excitation, excitation, units
+
+    def _drive(self, stimulus: Tensor, part: Tensor) -> Tensor:
+        """The pooled drive of some cells after gain control (batch, cell, time)."""
+        output, excitation, units = self._outputs(stimulus, part)
+        cell, weight = self.cell[units], self.pooling[units, None]
 
         def pool(trace: Tensor) -> Tensor:
             total = trace.new_zeros(trace.shape[0], len(part), trace.shape[2])

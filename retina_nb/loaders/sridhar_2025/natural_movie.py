@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from retina_nb.errors import UserError
-from retina_nb.loaders.gaze import LazyFrames, distinct_views
+from retina_nb.loaders.gaze import distinct_views
+from retina_nb.loaders.lazy import DrawnFrames
 from retina_nb.loaders.sridhar_2025.retinas import Retina, cropped, load_array
 from retina_nb.recording import Movie
 
@@ -47,12 +48,12 @@ def natural_movie(
         UserError: if files are missing, damaged or of another kind, or a view does not fit into its image.
     """
     files = image_files(images)
-    width, height = load_array(files[0], axes=2).shape
+    width, height = load_array(files[0], "width height").shape
     views, frames = distinct_views(read_fixations(fixations))
     _check_views(views, frames, fixations, len(files), (height, width), view, padding)
     made = cropped(np.empty(view), crop, "a view").shape
     draw = partial(draw_views, views=views, files=files, shape=(width, height), view=view, padding=padding, crop=crop)
-    return Movie(LazyFrames(draw, len(views), *made), channels=("luminance",)), frames
+    return Movie(DrawnFrames(draw, len(views), *made), channels=("luminance",)), frames
 
 
 def shown(
@@ -134,7 +135,7 @@ def draw_views(
     before, pixels = -1, np.empty(shape)
     for place, (image, x, y, upright) in zip(made, views[numbers].tolist(), strict=True):
         if image != before:
-            before, pixels = image, load_array(files[image], axes=2)
+            before, pixels = image, load_array(files[image], "width height")
             if pixels.shape != shape or not (pixels.min() > -_LEVELS and pixels.max() < _LEVELS):
                 raise UserError(
                     f"{files[image]} must have grey levels up to 255 in the shape {shape}, not levels from "

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.loaders.npy import open_npy
 from retina_nb.pickles import load_pickle
 
 # In the film the end of trial 9 repeats the start of trial 0, and that of trial 19 the start of trial 10.
@@ -132,7 +133,7 @@ def sta_peaks(
     peaks = []
     for cell in retina.cells:
         path = folder / f"cell_data_{retina.name}_WN_stas_cell_{cell}.npy"
-        sta = load_array(path, axes=3)
+        sta = load_array(path, "lag height width")
         seen = cropped(sta[:, ::-1] if upside_down else sta, crop, path)
         if seen.shape[1:] != tuple(size):
             raise UserError(
@@ -148,28 +149,18 @@ def sta_peaks(
     return {"sta_row": rows, "sta_column": columns}
 
 
-def load_array(path: Path, *, axes: int, mapped: bool = False) -> np.ndarray:
-    """Read a ``.npy`` file of finite numbers.
+def load_array(path: Path, axes: str) -> np.ndarray:
+    """Read a ``.npy`` file of finite numbers into memory.
 
     Args:
         path: the file.
-        axes: how many axes it must have.
-        mapped: leave the numbers on disk. They are not checked then.
+        axes: the names of its axes.
 
     Raises:
-        UserError: if it is missing, damaged, empty or of another kind.
+        UserError: if it is missing, damaged, empty, of another kind or not finite.
     """
-    try:
-        array = np.load(path, mmap_mode="r" if mapped else None)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}; get it again") from None
-    except Exception as error:  # bytes that are not an array can raise anything
-        reason = " ".join(str(error).split())
-        raise UserError(f"cannot read {path}: it is damaged or not an array ({reason}); get it again") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != axes or 0 in array.shape:
-        found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else type(array).__name__
-        raise UserError(f"{path} must be numbers with {axes} axes, not {found}; get it again")
-    if not mapped and array.dtype.kind == "f" and not np.isfinite(array).all():
+    array = np.array(open_npy(path, axes))
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise UserError(f"{path} has numbers that are not finite; get it again")
     return array
 

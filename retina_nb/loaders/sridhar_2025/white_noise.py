@@ -7,8 +7,9 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from retina_nb.errors import UserError
-from retina_nb.loaders.gaze import LazyFrames
-from retina_nb.loaders.sridhar_2025.retinas import Retina, cropped, load_array
+from retina_nb.loaders.lazy import DrawnFrames
+from retina_nb.loaders.npy import open_npy
+from retina_nb.loaders.sridhar_2025.retinas import Retina, cropped
 from retina_nb.recording import Movie
 
 # The sequence that a retina saw.
@@ -35,7 +36,7 @@ def noise_movie(
     files = [*sorted(running.glob("trial_*/all_images.npy")), frozen / "all_images.npy"]
     if len(files) < 2:
         raise UserError(f"{running} has no trial_000/all_images.npy; get it again")
-    arrays = [load_array(file, axes=3, mapped=True) for file in files]
+    arrays = [open_npy(file, "frame width height") for file in files]
     for file, array in zip(files, arrays, strict=True):
         if array.shape[:2] != arrays[0].shape[:2]:
             raise UserError(
@@ -44,7 +45,7 @@ def noise_movie(
     starts = np.cumsum([0, *(array.shape[2] for array in arrays)])
     made = cropped(np.empty(arrays[0].shape[:2]), crop, files[0]).shape
     draw = partial(draw_frames, files=files, starts=starts, crop=crop)
-    return Movie(LazyFrames(draw, int(starts[-1]), *made), channels=("luminance",)), starts
+    return Movie(DrawnFrames(draw, int(starts[-1]), *made), channels=("luminance",)), starts
 
 
 def shown(
@@ -92,7 +93,7 @@ def draw_frames(
     for run in np.split(numbers, _breaks(numbers, starts)):
         if len(run):
             file = int(np.searchsorted(starts, run[0], side="right")) - 1
-            array = load_array(files[file], axes=3, mapped=True)
+            array = open_npy(files[file], "frame width height")
             piece = array[..., run[0] - starts[file] : run[-1] - starts[file] + 1]
             with np.errstate(over="ignore", invalid="ignore"):
                 parts.append(cropped(np.moveaxis(piece, -1, 0), crop, files[file]).astype(np.float32))
@@ -107,5 +108,5 @@ def _breaks(numbers: np.ndarray, starts: np.ndarray) -> np.ndarray:
 
 
 def _size(file: Path, crop: tuple[int, int, int, int]) -> tuple[int, ...]:
-    array = load_array(file, axes=3, mapped=True)
+    array = open_npy(file, "frame width height")
     return cropped(array[..., 0], crop, file).shape

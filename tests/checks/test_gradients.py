@@ -1,0 +1,41 @@
+"""The checks of gradients and attribution hold for a small truth as its own model, and fail for an exchanged one."""
+
+import pytest
+import torch
+
+import retina_nb as rnb
+from retina_nb.checks import attribution, gradients
+
+SMALL = {"sessions": 1, "cells_per_session": 12, "size": (13, 15), "clips": 6, "test_clips": 2, "repeats": 2}
+
+
+@pytest.fixture(scope="module")
+def retina():
+    return rnb.load_truth(**SMALL), rnb.load_recordings("simulated", **SMALL)
+
+
+@pytest.mark.parametrize("topic", [gradients, attribution])
+def test_the_truth_recovers_itself(retina, topic):
+    truth, recordings = retina
+    table = topic.checks(truth, truth, recordings)
+    assert len({one.check for one in table}) == len(table)
+    assert [one.check for one in table if not one.holds] == []
+
+
+class Exchanged(torch.nn.Module):
+    """The truth, whose cells answer for each other."""
+
+    def __init__(self, truth):
+        super().__init__()
+        self.truth, self.lag = truth, truth.lag
+        self.stimulus_shape, self.about = truth.stimulus_shape, truth.about
+
+    def forward(self, stimulus, session=None):
+        return self.truth(stimulus, session).roll(3, dims=-1)
+
+
+def test_a_model_whose_cells_are_exchanged_fails(retina):
+    truth, recordings = retina
+    holds = {one.check.split(":")[0]: one.holds for one in gradients.checks(Exchanged(truth), truth, recordings)}
+    assert not holds["polarity inversion"]
+    assert not holds["local field"]
