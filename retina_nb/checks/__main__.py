@@ -11,7 +11,7 @@ import retina_nb as rnb
 from retina_nb.files import replace_file
 
 # The modules of this package, in the order of the table.
-TOPICS: tuple[str, ...] = ("tuning", "gradients", "attribution", "features")
+TOPICS: tuple[str, ...] = ("receptive_fields", "tuning", "gradients", "attribution", "features")
 
 
 def run_checks() -> pd.DataFrame:

@@ -6,7 +6,7 @@ from retina_nb.plots.comparison import show_comparison, show_kernels, show_masks
 from retina_nb.plots.features import show_features, show_readers
 from retina_nb.plots.gradients import show_contrast_gradients, show_local_fields, show_polarity, show_response_field
 from retina_nb.plots.models import show_by_type, show_curves, show_maps, show_medians
-from retina_nb.plots.receptive_fields import show_covariance, show_data_needed, show_receptive_fields
+from retina_nb.plots.receptive_fields import show_covariance, show_data_needed, show_recovered
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
 from retina_nb.plots.tuning import (
@@ -49,7 +49,7 @@ __all__ = [
     "show_positions",
     "show_predictions",
     "show_readers",
-    "show_receptive_fields",
+    "show_recovered",
     "show_response_field",
     "show_responses",
     "show_scores",

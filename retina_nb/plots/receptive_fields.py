@@ -1,142 +1,86 @@
-"""Figures of receptive fields: maps and time courses, how much data they need, and what covariance adds."""
+"""Figures of receptive fields: what they cost in data, what an average misses, and whether they are as planted."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from retina_nb.analyses.receptive_fields import ReceptiveFields, SpikeTriggeredCovariance
+from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
 
-_COURSES = (TRUTH, TWIN, "#56B4E9", "#D55E00", BASELINE, RECORDED)
 
-
-def show_receptive_fields(
-    estimates: Mapping[str, ReceptiveFields],
-    rows: Sequence[int],
-    titles: Sequence[str],
-    agreement: Mapping[str, Float[np.ndarray, " neuron"]] | None = None,
-) -> Figure:
-    """Maps of some neurons by several estimates, a line for each, and below them the time courses of all.
-
-    A map is the field in the bin in which it is strongest, the mean over channels: red where the neuron wants it
-    brighter. A course is that of the map's strongest pixel.
+def show_data_needed(cosines: pd.DataFrame, *, ylabel: str) -> Figure:
+    """How an estimate grows better with data.
 
     Args:
-        estimates: by name; all have the same neurons.
-        rows: which of the neurons, a column each.
-        titles: theirs.
-        agreement: a number for each neuron of some estimates, written below the map.
+        cosines: a row for each duration, which is the index (minutes), a column for each kind of data.
+        ylabel: what the numbers are.
     """
-    size = (1.35 * len(rows) + 1.2, 1.5 * len(estimates) + 1.5)
-    made, axes = figure(len(estimates) + 1, len(rows), size=size, squeeze=False)
-    for line, (name, fields), colour in zip(axes[:-1], estimates.items(), _COURSES, strict=False):
-        for ax, below, row in zip(line, axes[-1], rows, strict=True):
-            linear = fields.linear[row].mean(axis=0)
-            lag, y, x = np.unravel_index(np.abs(linear).argmax(), linear.shape)
-            _map(ax, linear[lag])
-            if agreement is not None and name in agreement and linear.any():
-                ax.set_xlabel(f"{agreement[name][row]:.2f}", fontsize=8, labelpad=2)
-            seconds = np.arange(1 - len(linear), 1) / fields.rate
-            course = linear[:, y, x] / max(abs(linear[lag, y, x]), 1e-12)
-            below.plot(seconds, course, color=colour, lw=1.3, label=name)
-        line[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(title, fontsize=8)
-    shortest = min(fields.linear.shape[2] for fields in estimates.values())
-    for ax in axes[-1]:
-        ax.axhline(0, color=CEILING, lw=0.8, zorder=0)
-        ax.set(xlim=((1 - shortest) / next(iter(estimates.values())).rate, 0), ylim=(-1.1, 1.1), yticks=[])
-        ax.tick_params(labelsize=7)
-    axes[-1, 0].set_ylabel("time course", rotation=0, ha="right", va="center", fontsize=9)
-    axes[-1, len(rows) // 2].set_xlabel("time before the response (s)", fontsize=9)
-    handles, labels = axes[-1, 0].get_legend_handles_labels()
-    made.legend(handles, labels, frameon=False, fontsize=8, loc="outside lower center", ncols=len(labels))
+    made, ax = figure(size=(5.5, 3))
+    for (name, curve), colour in zip(cosines.items(), (TWIN, BASELINE, RECORDED), strict=False):
+        ax.semilogx(cosines.index, curve, "o-", color=colour, lw=1.5, ms=4, label=name)
+    ax.set_xticks(cosines.index, [f"{minutes:g}" for minutes in cosines.index])
+    ax.set_xticks([], minor=True)
+    ax.set(xlabel="minutes of noise", ylabel=ylabel, ylim=(0, 1.02))
+    ax.legend(frameon=False, fontsize=8)
     return made
 
 
-def show_covariance(
-    found: SpikeTriggeredCovariance,
-    titles: Sequence[str],
-    averages: ReceptiveFields | None = None,
-    *,
-    filters: int = 3,
-) -> Figure:
-    """Eigenvalues and the strongest directions of each neuron, a line for each; grey: what chance makes.
+def show_covariance(found: SpikeTriggeredCovariance, labels: Sequence[str]) -> Figure:
+    """Eigenvalues of each neuron, those beyond the null filled, and the two strongest directions where they peak.
 
     Args:
         found: of some neurons.
-        titles: theirs.
-        averages: of the same neurons, drawn in front of the directions in the same window.
-        filters: how many directions to draw, the strongest relative to chance.
+        labels: what to call them.
     """
-    columns = 1 + (averages is not None) + filters
-    made, axes = figure(
-        len(titles),
-        columns,
-        size=(2.6 + 1.3 * (columns - 1), 1.35 * len(titles) + 0.4),
-        squeeze=False,
-        width_ratios=[2.2] + [1] * (columns - 1),
-    )
-    for number, (line, title) in enumerate(zip(axes, titles, strict=True)):
-        values, low, high = found.eigenvalues[number], found.low[number], found.high[number]
-        beyond = (values > high) | (values < low)
-        line[0].axvspan(low, high, color=CEILING, alpha=0.5, lw=0)
-        line[0].plot(values[~beyond], np.zeros((~beyond).sum()), "o", ms=5, color=RECORDED, mfc="none")
-        line[0].plot(values[beyond], np.zeros(beyond.sum()), "o", ms=6, color=TWIN)
-        line[0].set(yticks=[], ylim=(-1, 1), title=title)
-        line[0].title.set_fontsize(9)
-        line[0].tick_params(labelsize=7)
-        if averages is not None:
-            _average(line[1], averages, number, found)
-        strength = values / np.where(values > 0, high, low)
-        strongest = np.argsort(-strength)[:filters]
-        for ax, which in zip(line[-filters:], strongest, strict=True):
-            linear = found.filters[number, which].mean(axis=0)
-            _map(ax, linear[np.abs(linear).max(axis=(1, 2)).argmax()])
-            ax.set_xlabel(f"{values[which]:.2f}" + ("*" if beyond[which] else ""), fontsize=8, labelpad=2)
-    axes[-1, 0].set_xlabel("change of variance", fontsize=9)
-    if averages is not None:
-        axes[0, 1].set_title("average", fontsize=9)
-    axes[0, -filters].set_title("directions", fontsize=9)
+    count = len(labels)
+    made, axes = figure(3, count, size=(2.1 * count + 0.6, 5.4), squeeze=False, height_ratios=[1.3, 1, 1])
+    for neuron, (name, column) in enumerate(zip(labels, axes.T, strict=True)):
+        values, low, high = found.eigenvalues[neuron], found.low[neuron], found.high[neuron]
+        column[0].axhspan(low, high, color=CEILING, alpha=0.5, lw=0)
+        beyond = (values < low) | (values > high)
+        column[0].scatter(range(len(values)), values, s=24, color=np.where(beyond, TWIN, "w"), edgecolor=TWIN)
+        column[0].set_title(name, fontsize=9)
+        column[0].set_xticks([])
+        for ax, which in zip(column[1:], np.argsort(-np.abs(values))[:2], strict=True):
+            _show_direction(ax, found.filters[neuron, which])
+            ax.set_xlabel(f"{values[which]:+.2f}" + ("" if beyond[which] else ", by chance"), fontsize=8)
+    axes[0, 0].set_ylabel("change of variance")
+    axes[1, 0].set_ylabel("strongest\ndirection", fontsize=9)
+    axes[2, 0].set_ylabel("second", fontsize=9)
     return made
 
 
-def show_data_needed(
-    minutes: Sequence[float], panels: Mapping[str, Mapping[str, Sequence[float]]], colours: Mapping[str, str]
+def _show_direction(ax, direction: Float[np.ndarray, "channel lag height width"]) -> None:  # type: ignore[no-untyped-def]
+    channel, lag = np.unravel_index((direction**2).sum(axis=(2, 3)).argmax(), direction.shape[:2])
+    image, top = direction[channel, lag], np.abs(direction).max()
+    ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)
+    ax.spines[:].set(visible=True, color=CEILING)
+    ax.set(xticks=[], yticks=[])
+
+
+def show_recovered(
+    panels: Mapping[str, tuple[Float[np.ndarray, " neuron"], Float[np.ndarray, " neuron"]]], groups: Sequence[str]
 ) -> Figure:
-    """Numbers against the length of a recording, a panel for each.
+    """Planted against found, a dot for each neuron; on the line they are the same.
 
     Args:
-        minutes: lengths.
-        panels: for each label of a vertical axis, curves by name.
-        colours: of some of the curves.
+        panels: for each quantity's name with its unit, the planted and the found numbers; NaN is left out.
+        groups: each neuron's group, by which it is coloured.
     """
-    made, axes = figure(1, len(panels), size=(3.4 * len(panels), 2.7), squeeze=False)
-    for ax, (label, curves) in zip(axes[0], panels.items(), strict=True):
-        for name, values in curves.items():
-            ax.plot(minutes, values, "o-", ms=4, color=colours.get(name, RECORDED), label=name)
-        ax.set_xscale("log", base=2)
-        ax.set_xticks(minutes, [f"{value:g}" for value in minutes])
-        ax.minorticks_off()
-        ax.set(xlabel="minutes of noise", ylabel=label, ylim=(0, None))
-        if len(curves) > 1:
-            ax.legend(frameon=False, fontsize=8)
+    made, axes = figure(1, len(panels), size=(3.2 * len(panels) + 1.8, 3.2), squeeze=False)
+    names = list(dict.fromkeys(groups))
+    colours = dict(zip(names, (TWIN, BASELINE, "#CC79A7", "#D55E00", "#56B4E9") * len(names), strict=False))
+    for ax, (title, (planted, found)) in zip(axes[0], panels.items(), strict=True):
+        both = np.concatenate([planted, found])
+        span = np.nanmin(both), np.nanmax(both)
+        ax.plot(span, span, color=TRUTH, lw=1, zorder=0)
+        for name in names:
+            chosen = np.asarray(groups) == name
+            ax.plot(planted[chosen], found[chosen], "o", ms=5, mew=0, alpha=0.6, color=colours[name], label=name)
+        ax.set_title(title, fontsize=9)
+        ax.set(xlabel="planted", ylabel="found" if ax is axes[0, 0] else "")
+    axes[0, -1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return made
-
-
-def _average(ax: Axes, averages: ReceptiveFields, number: int, found: SpikeTriggeredCovariance) -> None:
-    linear = averages.linear[number].mean(axis=0)
-    window = found.filters.shape[-1]
-    y, x = found.corners[number]
-    linear = linear[:, y : y + window, x : x + window]
-    _map(ax, linear[np.abs(linear).max(axis=(1, 2)).argmax()])
-
-
-def _map(ax: Axes, image: np.ndarray) -> None:
-    top = max(float(np.abs(image).max()), 1e-12)
-    ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set(visible=True, color=CEILING)

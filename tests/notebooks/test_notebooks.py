@@ -34,6 +34,7 @@ SMALL = {
     },
     "10_gradients_and_context": {"neurons": [2, 10], "landscapes": [4], "step": 0.5, "images": 12},
     "12_sparse_features": {"neurons": [2, 4], "bins": 600, "features": 8, "top_k": 2, "steps": 50},
+    "06_receptive_fields": {"shown": [2, 4], "noise_minutes": [0.5, 1]},
 }
 
 # What its results.json holds at least.
@@ -63,6 +64,10 @@ RESULTS = {
     "12_sparse_features": {
         *("dataset", "session", "pixel_error", "channel_error", "subunit_correlation", "subunits_significant"),
         *("features_at_a_time", "variance_held", "cc_norm", "type_area", "seconds"),
+    },
+    "06_receptive_fields": {
+        *("twin", "dataset", "session", "neurons", "filter_cosine", "significant", "noise_cosine", "excitatory"),
+        *("suppressive", "recovered", "seconds"),
     },
 }
 

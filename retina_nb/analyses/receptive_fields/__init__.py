@@ -1,7 +1,7 @@
 """Receptive fields: of a model by its gradient, of a recording by reverse correlation, and what they look like."""
 
 from retina_nb.analyses.receptive_fields.covariance import SpikeTriggeredCovariance, spike_triggered_covariance
-from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
+from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, cosines
 from retina_nb.analyses.receptive_fields.gradients import operating_points, receptive_fields
 from retina_nb.analyses.receptive_fields.noise import record_noise
 from retina_nb.analyses.receptive_fields.reverse_correlation import Significance, significance, spike_triggered_averages
@@ -13,6 +13,7 @@ __all__ = [
     "Shapes",
     "Significance",
     "SpikeTriggeredCovariance",
+    "cosines",
     "operating_points",
     "receptive_fields",
     "record_noise",

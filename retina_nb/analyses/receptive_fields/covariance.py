@@ -95,12 +95,20 @@ def spike_triggered_covariance(
         seed: fixes the null.
 
     Raises:
-        UserError: if the window is larger than the screen, centres are missing, or there are too few bins.
+        UserError: if the window is larger than the screen, centres are missing, a neuron has no response, or there
+            are too few bins or shuffles.
     """
+    if shuffles < 2:
+        raise UserError(f"shuffles={shuffles} make no null: use 2 or more")
     bins = bins_with_history(recording, lags, split)
     apart = round(_APART * recording.rate)
     if len(bins) <= 2 * apart:
         raise UserError(f"session {recording.session} has {len(bins)} {split} bins, more than {2 * apart} are needed")
+    silent = np.flatnonzero(recording.responses[bins].sum(axis=0) <= 0)
+    if len(silent):
+        raise UserError(
+            f"session {recording.session}: neuron {silent[0]} does not respond in {split} bins, leave it out"
+        )
     places = spike_triggered_averages(recording, lags=lags, split=split).centers if centers is None else centers
     corners = corners_of(recording, places, window)
     rng, half = np.random.default_rng(seed), (filters + 1) // 2

@@ -7,6 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, label
 
+from retina_nb.errors import UserError
+
 Linear = Float[np.ndarray, "neuron channel lag height width"]
 
 
@@ -62,3 +64,24 @@ def center(sensitivity: Float[np.ndarray, "height width"]) -> Float[np.ndarray, 
         return np.full(2, np.nan)
     grid = np.indices(sensitivity.shape)
     return (grid * weight).sum(axis=(1, 2)) / weight.sum()
+
+
+def cosines(
+    fields: Float[np.ndarray, "_ _ _ _ _"], others: Float[np.ndarray, "_ _ _ _ _"]
+) -> Float[np.ndarray, " neuron"]:
+    """Cosine of each neuron's field with another of it, over the lags up to the present that both have.
+
+    A field that is zero gives 0.
+
+    Raises:
+        UserError: if neurons, channels or pixels are not the same.
+    """
+    if fields.shape[:2] + fields.shape[3:] != others.shape[:2] + others.shape[3:]:
+        raise UserError(
+            f"receptive fields of {fields.shape} and {others.shape} (neuron, channel, lag, height, width) differ in "
+            "more than lags: compare the same neurons on the same screen"
+        )
+    lags = min(fields.shape[2], others.shape[2])
+    one, other = (part[:, :, -lags:].reshape(len(part), -1) for part in (fields, others))
+    norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return (one * other).sum(axis=1) / np.where(norms > 0, norms, 1)
