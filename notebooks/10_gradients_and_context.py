@@ -42,9 +42,9 @@ from retina_nb.analyses import (
     contrast_gradients,
     equal_contrast,
     local_spike_triggered_averages,
-    receptive_fields,
     response_field,
 )
+from retina_nb.analyses.receptive_fields import operating_points, receptive_fields
 
 started = time.perf_counter()
 
@@ -101,7 +101,8 @@ if channels > 1:
 
 # %%
 if channels > 1:
-    filters = receptive_fields(model, recording, seed=seed).linear[neurons]
+    points = operating_points(recording, model.lag, seed=seed)
+    filters = receptive_fields(model, points, session=session, neurons=neurons).linear
     filters = equal_contrast(filters * 10 / np.linalg.norm(filters.reshape(len(filters), -1), axis=1)[:, *[None] * 4])
     own = contrast_gradients(model, filters, step=step, session=session, neurons=neurons)
     plots.show_contrast_gradients(own, titles)
@@ -120,8 +121,7 @@ local = local_spike_triggered_averages(model, shown, session=session)
 
 # %%
 few = np.linspace(0, images - 1, 8).astype(int)
-plots.show_local_fields(local, neurons, titles, few);
-
+plots.show_local_fields(local, neurons, titles, few)
 # %% [markdown]
 # Red where the cell wants it brighter, blue where it wants it darker; under each field the response to the image. Linear
 # cells have one field, stronger or weaker. The others look at other parts of their receptive field in each image, and
@@ -132,8 +132,7 @@ plots.show_local_fields(local, neurons, titles, few);
 # The **polarity** in an image is the local field in the middle of the receptive field: ON above 0, OFF below.
 
 # %%
-plots.show_polarity(local, neurons, titles);
-
+plots.show_polarity(local, neurons, titles)
 # %% [markdown]
 # `inversion` is twice the share of the rarer polarity, weighted by how strong it is: 0 for a cell that never inverts, 1 for
 # one that is ON as much as OFF.
@@ -141,7 +140,7 @@ plots.show_polarity(local, neurons, titles);
 # %%
 table = local.to_dataframe()
 kinds = recording.neurons.get("type", np.full(recording.n_neurons, "cells"))
-plots.show_by_type(table["inversion"], kinds, xlabel="polarity inversion");
+plots.show_by_type(table["inversion"], kinds, xlabel="polarity inversion")
 
 # %% [markdown]
 # ## The landscape

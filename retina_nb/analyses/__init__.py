@@ -5,7 +5,6 @@ from retina_nb.analyses.contrast_gradients import ContrastGradients, contrast_gr
 from retina_nb.analyses.features import Features, feature_clips, find_features, score_with_features, tell_types
 from retina_nb.analyses.hidden_units import UnitMatches, match_units
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages, local_spike_triggered_averages
-from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
 from retina_nb.analyses.response_fields import ResponseField, response_field
 from retina_nb.analyses.tuning import (
     ChirpResponses,
@@ -36,7 +35,6 @@ __all__ = [
     "Features",
     "FlashResponses",
     "LocalSpikeTriggeredAverages",
-    "ReceptiveFields",
     "ResponseField",
     "TuningCurve",
     "UnitMatches",
@@ -56,13 +54,11 @@ __all__ = [
     "integrated_gradients",
     "local_spike_triggered_averages",
     "match_units",
-    "receptive_fields",
     "response_field",
     "score_with_features",
     "size_tuning",
     "spatial_frequency_tuning",
     "speed_tuning",
-    "spike_triggered_averages",
     "tell_types",
     "temporal_frequency_tuning",
 ]
