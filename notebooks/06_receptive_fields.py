@@ -95,7 +95,8 @@ plots.show_maps(
 );
 
 # %% [markdown]
-# The same filters in time, each at its own strongest pixel. Their height is arbitrary, so that each has its maximum at 1.
+# The filters of ON and OFF cells in time, each at its own strongest pixel and as high as 1. The average comes early and
+# leaves late, because the movie changes slowly.
 
 
 # %%
@@ -106,11 +107,13 @@ def course(field, bins):
     return trace / np.abs(trace).max()
 
 
+of_one = [row for row, neuron in enumerate(shown) if truth is None or cells["polarity"][neuron] != 0]
 bins = min(one.shape[2] for one in fields.values())
 plots.show_curves(
     {
         name.replace("\n", ": "): {way: course(one[row], bins) for way, one in fields.items()}
         for row, name in enumerate(names)
+        if row in of_one or not of_one
     },
     np.arange(1 - bins, 1) / recording.rate,
     ylabel="weight (of the largest)",
@@ -164,11 +167,12 @@ for minutes in noise_minutes:
         }.items()
     }
 needed = pd.DataFrame(rows).T
-plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth else "gradient"));
+levels = {"twin": agreement["twin"]} if truth else {}
+plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth else "gradient"), levels=levels);
 
 # %% [markdown]
-# An average in single pixels needs longer than most recordings last. The gradient needs none of it: the twin has already
-# learned from all stimuli together, and from all cells.
+# An average in single pixels needs longer than most recordings last: its error falls with the square root of the number
+# of spikes. The twin (dashed: its gradient) was trained on natural movies, with a core that all cells share.
 
 # %% [markdown]
 # ## What an average misses
@@ -182,15 +186,15 @@ plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth els
 squares = rf.record_noise(
     model, duration=400, stixel=2, kind="binary", session=session, neurons=shown, seed=seed
 )
-covariance = rf.spike_triggered_covariance(squares, centers=found["twin"].centers[shown], seed=seed)
+covariance = rf.spike_triggered_covariance(squares, centers=found["twin"].centers[shown], window=7, lags=6, seed=seed)
 plots.show_covariance(covariance, names);
 
 # %%
 covariance.to_dataframe().assign(type=kinds[shown]).round(3)
 
 # %% [markdown]
-# A linear filter leaves no direction; its average says all. ON-OFF cells have several excitatory ones: their rectified
-# subunits, and for direction selectivity a suppressive one beside them. Contrast silences the last cell along many.
+# A linear filter leaves no direction; its average says all. The ON transient cell's subunits share one polarity and are too
+# alike to be told from chance here. The ON-OFF cell has what its average misses, and contrast silences the last cell.
 
 # %% [markdown]
 # ## Sizes, latencies and colours
@@ -229,6 +233,7 @@ else:
 
 # %% [markdown]
 # Planted are the diameter and the colour of the same description of the true filter, and the latency of the cell's type.
+# The twin makes the wide alpha cells a little too small, and cells that are slow a little slower.
 
 # %% [markdown]
 # ## What we learned

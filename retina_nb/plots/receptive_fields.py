@@ -8,19 +8,24 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
-from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
+from retina_nb.plots.style import BASELINE, CEILING, COLOURS, RECORDED, TRUTH, TWIN, figure
+
+_GROUPS = (TWIN, BASELINE, "#CC79A7", "#D55E00", "#56B4E9", RECORDED, "#F0E442", "0.6")
 
 
-def show_data_needed(cosines: pd.DataFrame, *, ylabel: str) -> Figure:
+def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str, float] | None = None) -> Figure:
     """How an estimate grows better with data.
 
     Args:
         cosines: a row for each duration, which is the index (minutes), a column for each kind of data.
         ylabel: what the numbers are.
+        levels: what to compare with by name: drawn as horizontal lines.
     """
     made, ax = figure(size=(5.5, 3))
-    for (name, curve), colour in zip(cosines.items(), (TWIN, BASELINE, RECORDED), strict=False):
+    for (name, curve), colour in zip(cosines.items(), ("#56B4E9", BASELINE, RECORDED), strict=False):
         ax.semilogx(cosines.index, curve, "o-", color=colour, lw=1.5, ms=4, label=name)
+    for name, level in (levels or {}).items():
+        ax.axhline(level, color=COLOURS.get(name, RECORDED), lw=1, ls="--", label=name)
     ax.set_xticks(cosines.index, [f"{minutes:g}" for minutes in cosines.index])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="minutes of noise", ylabel=ylabel, ylim=(0, 1.02))
@@ -72,7 +77,7 @@ def show_recovered(
     """
     made, axes = figure(1, len(panels), size=(3.2 * len(panels) + 1.8, 3.2), squeeze=False)
     names = list(dict.fromkeys(groups))
-    colours = dict(zip(names, (TWIN, BASELINE, "#CC79A7", "#D55E00", "#56B4E9") * len(names), strict=False))
+    colours = dict(zip(names, _GROUPS * len(names), strict=False))
     for ax, (title, (planted, found)) in zip(axes[0], panels.items(), strict=True):
         both = np.concatenate([planted, found])
         span = np.nanmin(both), np.nanmax(both)

@@ -10,6 +10,7 @@ COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH, "planted"
     "GLM": "#56B4E9",
     "spatial contrast": "#CC79A7",
     "subunits": "#D55E00",
+    "average": RECORDED,
 }
 CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 

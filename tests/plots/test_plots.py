@@ -5,6 +5,7 @@ import pytest
 from helpers import small_recording
 
 from retina_nb import plots
+from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
 from retina_nb.evaluation import compare_all_models
 
 
@@ -121,3 +122,33 @@ def test_the_best_model_of_each_group_is_framed():
 def test_frames_of_a_stimulus_say_when_they_were_shown():
     figure = plots.show_stimulus(small_recording(), frames=3, every=1)
     assert [ax.get_title() for ax in figure.axes] == ["0 s", "1 s", "2 s", "", "", ""]
+
+
+def test_estimates_grow_with_data_beside_what_they_are_compared_with():
+    cosines = pd.DataFrame({"rates": [0.2, 0.5, 0.8], "spikes": [0.1, 0.2, 0.3]}, index=[0.5, 1, 2])
+    ax = plots.show_data_needed(cosines, ylabel="cosine", levels={"twin": 0.9}).axes[0]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["rates", "spikes", "twin"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["0.5", "1", "2"]
+
+
+def test_significant_directions_are_filled_and_the_strongest_drawn():
+    filters = np.random.default_rng(0).standard_normal((1, 4, 2, 3, 5, 5))
+    found = SpikeTriggeredCovariance(
+        eigenvalues=np.array([[0.9, 0.2, -0.1, -0.4]]),
+        filters=filters,
+        low=np.array([-0.3]),
+        high=np.array([0.3]),
+        corners=np.zeros((1, 2), dtype=int),
+        rate=30.0,
+        neurons=pd.DataFrame({"session": ["a"], "neuron": [0]}),
+    )
+    values, first, second = plots.show_covariance(found, ["cell"]).axes
+    assert len({tuple(colour) for colour in values.collections[-1].get_facecolors()}) == 2
+    assert [first.get_xlabel(), second.get_xlabel()] == ["+0.90", "-0.40"]
+
+
+def test_recovered_numbers_have_a_colour_for_each_group():
+    planted = np.array([1.0, 2.0, 3.0])
+    figure = plots.show_recovered({"size (µm)": (planted, planted + 0.1), "time (ms)": (planted, planted)}, list("aab"))
+    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
+    assert figure.axes[0].get_title() == "size (µm)"
