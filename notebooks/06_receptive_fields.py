@@ -92,7 +92,7 @@ def strongest(field):
 names = [recording.label(neuron).split(", ")[1].replace(": ", "\n") for neuron in shown]
 plots.show_maps(
     {name: {way: strongest(one[row]) for way, one in fields.items()} for row, name in enumerate(names)}, side=1.7
-)
+);
 
 # %% [markdown]
 # The filters of ON and OFF cells in time, each at its own strongest pixel and as high as 1. The average comes early and
@@ -117,7 +117,8 @@ plots.show_curves(
     },
     np.arange(1 - bins, 1) / recording.rate,
     ylabel="weight (of the largest)",
-)
+);
+
 # %% [markdown]
 # ON-OFF cells are the hard case: brighter and darker cancel in the average. What is left of it is chance and
 # correlations, and we come back to them below. For cells with one linear filter the truth says who is right:
@@ -153,7 +154,8 @@ plots.show_maps(
         for name, neuron in zip(names, shown, strict=True)
     },
     side=1.5,
-)
+);
+
 # %%
 looks = {}
 if truth:
@@ -183,7 +185,8 @@ pd.DataFrame(looks).round(2)
 
 # %%
 test = rf.significance(recording, lags=lags, seed=seed)
-plots.show_by_type(pd.Series(test.z), kinds, xlabel="strongest pixel of the average: z", reference=3)
+plots.show_by_type(pd.Series(test.z), kinds, xlabel="strongest pixel of the average: z", reference=3);
+
 # %% [markdown]
 # ## How much data does an average need?
 #
@@ -217,10 +220,12 @@ for minutes in noise_minutes:
     }
 needed = pd.DataFrame(rows).T
 levels = {"twin": agreement["twin"]} if truth else {}
-plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth else "gradient"), levels=levels)
+plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth else "gradient"), levels=levels);
+
 # %% [markdown]
 # An average in single pixels needs longer than most recordings last: its error falls with the square root of the number
-# of spikes. The twin (dashed: its gradient) was trained on natural movies, with a core that all cells share.
+# of spikes. Knowing that fields are smooth is worth a lot: half a minute of spikes then tells more than ten minutes of them
+# averaged. The twin (dashed: its gradient) was trained on natural movies, with a core that all cells share.
 
 # %% [markdown]
 # ## What an average misses
@@ -233,7 +238,8 @@ plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth els
 # %%
 squares = rf.record_noise(model, duration=400, stixel=2, kind="binary", session=session, neurons=shown, seed=seed)
 covariance = rf.spike_triggered_covariance(squares, centers=found["twin"].centers[shown], window=7, lags=6, seed=seed)
-plots.show_covariance(covariance, names)
+plots.show_covariance(covariance, names);
+
 # %%
 counted = {"twin": covariance}
 if truth:

@@ -121,7 +121,8 @@ local = local_spike_triggered_averages(model, shown, session=session)
 
 # %%
 few = np.linspace(0, images - 1, 8).astype(int)
-plots.show_local_fields(local, neurons, titles, few)
+plots.show_local_fields(local, neurons, titles, few);
+
 # %% [markdown]
 # Red where the cell wants it brighter, blue where it wants it darker; under each field the response to the image. Linear
 # cells have one field, stronger or weaker. The others look at other parts of their receptive field in each image, and
@@ -132,7 +133,8 @@ plots.show_local_fields(local, neurons, titles, few)
 # The **polarity** in an image is the local field in the middle of the receptive field: ON above 0, OFF below.
 
 # %%
-plots.show_polarity(local, neurons, titles)
+plots.show_polarity(local, neurons, titles);
+
 # %% [markdown]
 # `inversion` is twice the share of the rarer polarity, weighted by how strong it is: 0 for a cell that never inverts, 1 for
 # one that is ON as much as OFF.
@@ -140,7 +142,7 @@ plots.show_polarity(local, neurons, titles)
 # %%
 table = local.to_dataframe()
 kinds = recording.neurons.get("type", np.full(recording.n_neurons, "cells"))
-plots.show_by_type(table["inversion"], kinds, xlabel="polarity inversion")
+plots.show_by_type(table["inversion"], kinds, xlabel="polarity inversion");
 
 # %% [markdown]
 # ## The landscape
