@@ -249,7 +249,7 @@ if truth:
     )
 pd.concat(
     {name: one.to_dataframe().drop(columns="session").set_index("neuron") for name, one in counted.items()}, axis=1
-).assign(type=kinds[shown]).round(3)
+).set_index(pd.Index(kinds[shown], name="type"), append=True).round(3)
 
 # %% [markdown]
 # A linear filter leaves no direction; its average says all. The ON transient cell's subunits share one polarity and are too
