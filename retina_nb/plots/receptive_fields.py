@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
@@ -61,7 +62,7 @@ def show_covariance(found: SpikeTriggeredCovariance, labels: Sequence[str]) -> F
     return made
 
 
-def _show_direction(ax, direction: Float[np.ndarray, "channel lag height width"]) -> None:  # type: ignore[no-untyped-def]
+def _show_direction(ax: Axes, direction: Float[np.ndarray, "channel lag height width"]) -> None:
     channel, lag = np.unravel_index((direction**2).sum(axis=(2, 3)).argmax(), direction.shape[:2])
     image, top = direction[channel, lag], np.abs(direction).max()
     ax.imshow(image, cmap="RdBu_r", vmin=-top, vmax=top)

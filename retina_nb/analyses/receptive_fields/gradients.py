@@ -9,8 +9,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
+from retina_nb.analyses.receptive_fields.reverse_correlation import bins_with_history
 from retina_nb.analyses.subjects import Subject, frozen, subject
-from retina_nb.errors import UserError
 from retina_nb.recording import Recording
 
 Stimuli = Float[np.ndarray, "stimulus channel time height width"]
@@ -60,7 +60,7 @@ def receptive_fields(
 def operating_points(
     recording: Recording, lag: int, *, stimuli: int = 32, split: str = "validation", seed: int = 0
 ) -> Stimuli:
-    """Stretches of what a recorded retina saw, of ``lag + 1`` bins, drawn at random.
+    """Stretches of what a recorded retina saw, of ``lag + 1`` bins of one presentation, drawn at random.
 
     Args:
         recording: a session.
@@ -72,10 +72,7 @@ def operating_points(
     Raises:
         UserError: if no bin of the split has the history.
     """
-    bins = recording.bins(split)
-    bins = bins[bins >= lag]
-    if not len(bins):
-        raise UserError(f"session {recording.session} has no {split} bin with {lag} bins of history")
+    bins = bins_with_history(recording, lag + 1, split)
     ends = np.random.default_rng(seed).choice(bins, min(stimuli, len(bins)), replace=False)
     windows = recording.stimulus_at((ends[:, None] + np.arange(-lag, 1)).ravel())
     channel, _, height, width = windows.shape

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -76,6 +78,14 @@ def test_operating_points_are_what_the_retina_saw():
     seen = [recording.stimulus_at(np.arange(end - 4, end + 1)) for end in bins]
     assert all(any(np.array_equal(point, one) for one in seen) for point in points)
     np.testing.assert_array_equal(points, operating_points(recording, 4, stimuli=3))
+
+
+def test_operating_points_are_of_one_presentation():
+    recording = small_recording()  # a presentation starts at bin 400
+    early = replace(recording, split=np.where(np.arange(480) < 410, "", "train"), repeats={})
+    points = operating_points(early, 10, stimuli=80, split="train")
+    later = replace(recording, onsets=np.array([420]), split=early.split, repeats={})
+    assert (len(points), len(operating_points(later, 10, stimuli=80, split="train"))) == (70, 60)
 
 
 def test_what_does_not_fit_is_refused(twin):
