@@ -42,9 +42,9 @@ from retina_nb.analyses import (
     contrast_gradients,
     equal_contrast,
     local_spike_triggered_averages,
-    receptive_fields,
     response_field,
 )
+from retina_nb.analyses.receptive_fields import operating_points, receptive_fields
 
 started = time.perf_counter()
 
@@ -101,7 +101,8 @@ if channels > 1:
 
 # %%
 if channels > 1:
-    filters = receptive_fields(model, recording, seed=seed).linear[neurons]
+    points = operating_points(recording, model.lag, seed=seed)
+    filters = receptive_fields(model, points, session=session, neurons=neurons).linear
     filters = equal_contrast(filters * 10 / np.linalg.norm(filters.reshape(len(filters), -1), axis=1)[:, *[None] * 4])
     own = contrast_gradients(model, filters, step=step, session=session, neurons=neurons)
     plots.show_contrast_gradients(own, titles)

@@ -25,7 +25,6 @@ from retina_nb.analyses.phenomena import (
     paired_flash_suppression,
     polarity_reversal,
 )
-from retina_nb.analyses.receptive_fields import ReceptiveFields, receptive_fields, spike_triggered_averages
 from retina_nb.analyses.response_fields import ResponseField, response_field
 from retina_nb.analyses.stimulus_optimization import Constraint
 from retina_nb.analyses.tuning import (
@@ -61,7 +60,6 @@ __all__ = [
     "MostDiscriminative",
     "MostExciting",
     "Phenomenon",
-    "ReceptiveFields",
     "ResponseField",
     "TuningCurve",
     "UnitMatches",
@@ -94,14 +92,12 @@ __all__ = [
     "omitted_stimulus_response",
     "paired_flash_suppression",
     "polarity_reversal",
-    "receptive_fields",
     "response_field",
     "score_with_features",
     "size_tuning",
     "space_time_parts",
     "spatial_frequency_tuning",
     "speed_tuning",
-    "spike_triggered_averages",
     "tell_types",
     "temporal_frequency_tuning",
 ]

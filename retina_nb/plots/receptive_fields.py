@@ -22,7 +22,7 @@ def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str,
         ylabel: what the numbers are.
         levels: what to compare with by name: drawn as horizontal lines.
     """
-    made, ax = figure(size=(5.5, 3))
+    made, ax = figure(size=(6.5, 3))
     for (name, curve), colour in zip(cosines.items(), ("#56B4E9", BASELINE, RECORDED), strict=False):
         ax.semilogx(cosines.index, curve, "o-", color=colour, lw=1.5, ms=4, label=name)
     for name, level in (levels or {}).items():
@@ -30,12 +30,14 @@ def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str,
     ax.set_xticks(cosines.index, [f"{minutes:g}" for minutes in cosines.index])
     ax.set_xticks([], minor=True)
     ax.set(xlabel="minutes of noise", ylabel=ylabel, ylim=(0, 1.02))
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     return made
 
 
 def show_covariance(found: SpikeTriggeredCovariance, labels: Sequence[str]) -> Figure:
-    """Eigenvalues of each neuron, those beyond the null filled, and the two strongest directions where they peak.
+    """Eigenvalues of each neuron, those beyond the null filled, and the two directions that exceed it most.
+
+    A direction is drawn in the bin and channel in which it peaks.
 
     Args:
         found: of some neurons.
@@ -50,7 +52,8 @@ def show_covariance(found: SpikeTriggeredCovariance, labels: Sequence[str]) -> F
         column[0].scatter(range(len(values)), values, s=24, color=np.where(beyond, TWIN, "w"), edgecolor=TWIN)
         column[0].set_title(name, fontsize=9)
         column[0].set_xticks([])
-        for ax, which in zip(column[1:], np.argsort(-np.abs(values))[:2], strict=True):
+        strength = values / np.where(values > 0, high, low)
+        for ax, which in zip(column[1:], np.argsort(-strength)[:2], strict=True):
             _show_direction(ax, found.filters[neuron, which])
             ax.set_xlabel(f"{values[which]:+.2f}" + ("" if beyond[which] else ", by chance"), fontsize=8)
     axes[0, 0].set_ylabel("change of variance")
