@@ -220,7 +220,7 @@ def _sessions(file: h5py.File) -> list[tuple[str, h5py.Group]]:
         raise UserError(f"{file.filename} is written in version {version} of the format, known is {VERSION}")
     sessions = h5.group(file, "sessions")
     groups = [h5.group(sessions, key) for key in h5.keys(sessions)]
-    groups.sort(key=lambda group: float(h5.attribute(group, "order")))
+    groups.sort(key=lambda group: _fact(group, "order", int))
     return [(_fact(group, "name", str), group) for group in groups]
 
 
