@@ -294,7 +294,7 @@ def _read_value(found: h5py.Dataset | h5py.Group) -> Any:
     kind = np.dtype(dtype.removeprefix("scalar "))
     if kind.kind in "UO":
         values = np.array([one.decode() for one in values.flat], object).reshape(values.shape)
-    if values.dtype.kind in "fc" and kind.kind not in "fc":
+    if values.dtype.kind in "fc" and not np.can_cast(values.dtype, kind, "same_kind"):
         raise UserError(
             f"{found.file.filename}: {found.name} has {values.dtype} in place of the {kind} that was written; get the "
             "file again"
