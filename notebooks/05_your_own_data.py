@@ -101,11 +101,9 @@ print(recording.summary())
 # Look at it before anything else. Does the movie look as it did on the screen? Do trials agree?
 
 # %%
-plots.show_stimulus(recording);
-
+plots.show_stimulus(recording)
 # %%
-plots.show_responses({recording.label(n): recording.trials()[:, :, n] for n in range(4)}, recording.rate);
-
+plots.show_responses({recording.label(n): recording.trials()[:, :, n] for n in range(4)}, recording.rate)
 # %% [markdown]
 # ## Our file
 #
@@ -180,8 +178,7 @@ scores = rnb.evaluate(twin, recordings, seed=seed)
 scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "cc_max"]].describe()
 
 # %%
-plots.show_scores(scores);
-
+plots.show_scores(scores)
 # %% [markdown]
 # Keep the twin; whoever loads it needs nothing else:
 #
@@ -203,11 +200,16 @@ print(twin.save(f"{output_dir}/twin.safetensors"))
 whole = (folder / "own.h5").read_bytes()
 (folder / "half.h5").write_bytes(whole[: len(whole) // 2])
 (folder / "empty").mkdir(exist_ok=True)
+misspelt = folder / "misspelt_session.h5"
+with h5py.File(misspelt, "w") as file:
+    file["responses_natural"], file["response_test"] = spikes[:train].T, spikes[-test:].T
 with_nan = np.where(np.arange(spikes.size).reshape(spikes.shape) == 1000, np.nan, spikes)
 mistakes = {
     "responses with neurons first": lambda: replace(recording, responses=spikes.T),
+    "a bin more than frames": lambda: replace(recording, responses=np.concatenate([spikes, spikes[-1:]])),
     "a frame of the movie that is not there": lambda: replace(recording, frames=frames + 1),
     "a movie without its channel axis": lambda: rnb.Movie(movie[0]),
+    "a movie with its channel axis last": lambda: replace(recording, movie=rnb.Movie(np.moveaxis(movie, 0, -1))),
     "a missing response": lambda: replace(recording, responses=with_nan),
     "calcium traces below zero": lambda: replace(recording, responses=spikes - 1),
     "a name that is not a split": lambda: replace(recording, split=np.where(split == "train", "training", split)),
@@ -215,6 +217,7 @@ mistakes = {
     "a file that was copied by half": lambda: rnb.load_recordings(folder / "half.h5"),
     "a file without a rate": lambda: rnb.load_recordings(folder / "own_session.h5"),
     "a misspelt stimulus": lambda: rnb.load_recordings(folder / "own_session.h5", rate=rate, test_names=["tset"]),
+    "a misspelt key": lambda: rnb.load_recordings(misspelt, rate=rate),
     "a folder without recordings": lambda: rnb.load_recordings(folder / "empty"),
     "the folder of another dataset": lambda: rnb.load_recordings("hoefling_2024", data_dir=folder / "empty"),
     "a misspelt dataset": lambda: rnb.load_recordings("simulatd"),

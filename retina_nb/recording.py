@@ -247,14 +247,17 @@ class Recording:
         if self.frames.min() < 0 or self.frames.max() >= len(self.movie):
             raise UserError(
                 f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, "
-                f"the movie has {len(self.movie)} frames"
+                f"the movie has {len(self.movie)} frames, counted from 0"
             )
         if (strange := ~np.isin(self.split, (*SPLITS, UNUSED))).any():
             label = str(self.split[strange.argmax()])
             raise UserError(f"{where}: split has the label {label!r}, allowed are {', '.join(SPLITS)} and ''")
         for name, bins in {**self.repeats, "onsets": self.onsets}.items():
             if bins.min() < 0 or bins.max() >= len(self):
-                raise UserError(f"{where}: {name} has bin {bins.max()}, the recording has {len(self)} bins")
+                raise UserError(
+                    f"{where}: {name} has bins from {bins.min()} to {bins.max()}, the recording has {len(self)} bins, "
+                    "counted from 0"
+                )
         for name, bins in self.repeats.items():
             if (self.frames[bins] != self.frames[bins[0]]).any():
                 raise UserError(f"{where}: repeats[{name!r}] did not show the same frames in every trial")

@@ -184,7 +184,8 @@ def _tensor_parts(path: Path) -> Iterator[str]:
         yield from file.keys()
         for key, text in (file.metadata() or {}).items():
             yield f"@{key}"
-            yield from (f"@{key}@{part}" for part in _dictionary_parts(json.loads(text)))
+            if text.startswith("{"):  # another is a digest
+                yield from (f"@{key}@{part}" for part in _dictionary_parts(json.loads(text)))
 
 
 def _damage_tensor(path: Path, part: str, how: str, data: st.DataObject) -> bool:
@@ -206,7 +207,8 @@ def _damage_tensor(path: Path, part: str, how: str, data: st.DataObject) -> bool
 
 def _damage_card(metadata: dict[str, str], part: str, how: str) -> None:
     _, key, place = (part + "@").split("@", 2)
-    card = json.loads(metadata.pop(key))
+    text = metadata.pop(key)
+    card = json.loads(text) if place else [7.5]
     if place:
         table, last = _place(card, place.rstrip("@"))
         value = table.pop(last)
@@ -214,8 +216,6 @@ def _damage_card(metadata: dict[str, str], part: str, how: str) -> None:
             table[last] = "text" if isinstance(value, int | float | list | dict | None) else [7.5]
     elif how == "removed":
         return
-    else:
-        card = [7.5]
     metadata[key] = json.dumps(card)
 
 

@@ -183,7 +183,7 @@ def _get(parent: h5py.Group, key: str) -> Any:
     except _DAMAGED as error:
         raise _damaged(parent, key, error) from None
     if found is None:
-        has = ", ".join(there[:_NAMED]) or "nothing"
+        has = ", ".join(map(str, there[:_NAMED])) or "nothing"  # names that are not UTF-8 are bytes
         raise UserError(f"{place(parent, key)} is missing, there is {has}; is this file of another dataset?")
     return found
 

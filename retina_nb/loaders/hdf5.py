@@ -108,6 +108,7 @@ def _stimuli(file: Path, folder: Path) -> dict[str, _Source]:
     """Where the stimuli are that a session has responses to, by name."""
     with h5.open_h5(file) as opened:
         keys = h5.keys(opened)
+    _check_spelling(file, keys, folder)
     stimuli: dict[str, _Source] = {}
     for name in (key.removeprefix("responses_") for key in keys if key.startswith("responses_")):
         own, shared = f"stimulus_{name}", folder / f"{name}.npy"
@@ -117,6 +118,17 @@ def _stimuli(file: Path, folder: Path) -> dict[str, _Source]:
             )
         stimuli[name] = (file, own) if own in keys else (shared, "")
     return stimuli
+
+
+def _check_spelling(file: Path, keys: Sequence[str], folder: Path) -> None:
+    """Responses to a stimulus that is there must not be lost by a misspelt key."""
+    own = {key.removeprefix("stimulus_") for key in keys if key.startswith("stimulus_")}
+    for name in own | {path.stem for path in folder.glob("*.npy")}:
+        like = [key for key in keys if key.endswith(f"_{name}") and not key.startswith(("responses_", "stimulus_"))]
+        if like and f"responses_{name}" not in keys:
+            raise UserError(
+                f"{file} has {like[0]}, but no responses_{name} to the stimulus {name}; rename it, or the stimulus"
+            )
 
 
 def _movie(

@@ -134,9 +134,9 @@ def _write_movie(group: h5py.Group, movie: Movie) -> None:
         _put(group, zscored_mean=frames.mean, zscored_std=frames.std)
         frames = frames.frames
     channel, frame, height, width = frames.shape
+    _put(group, height=height, width=width)
     if isinstance(frames, PackedFrames):
         _write(group, "bits", frames.bits)
-        _put(group, height=height, width=width)
         return
     frame_bytes = np.asarray(frames[:, np.arange(1)]).nbytes
     step = max(1, _BLOCK // frame_bytes)
@@ -220,7 +220,7 @@ def _sessions(file: h5py.File) -> list[tuple[str, h5py.Group]]:
         raise UserError(f"{file.filename} is written in version {version} of the format, known is {VERSION}")
     sessions = h5.group(file, "sessions")
     groups = [h5.group(sessions, key) for key in h5.keys(sessions)]
-    groups.sort(key=lambda group: float(h5.attribute(group, "order")))
+    groups.sort(key=lambda group: _fact(group, "order", int))
     return [(_fact(group, "name", str), group) for group in groups]
 
 
@@ -263,12 +263,17 @@ def _fact(group: h5py.Group, name: str, kind: type) -> Any:
 def _read_movie(group: h5py.Group) -> Movie:
     facts = {name: float(h5.attribute(group, name)) for name in group.attrs if name.endswith(("mean", "std"))}
     channels = tuple(json.loads(h5.attribute(group, "channels")))
+    height, width = (int(h5.attribute(group, name)) for name in ("height", "width"))
     if "bits" in h5.keys(group):
-        height, width = (int(h5.attribute(group, name)) for name in ("height", "width"))
         bits = h5.read(group, "bits", axes="frame byte", kind="u", shape=(None, -(-height * width // 8)))
         frames: Any = PackedFrames(bits, height, width)
     else:
         frames = frames_of(group.file.filename, f"{group.name}/frames".lstrip("/"))
+        if frames.shape[2:] != (height, width):
+            raise UserError(
+                f"{h5.place(group, 'frames')} must be (channel, frame, {height}, {width}), not {frames.shape}; get the "
+                "file again"
+            )
     if {"zscored_mean", "zscored_std"} & facts.keys():
         frames = ZscoredFrames(frames, facts["zscored_mean"], facts["zscored_std"])
     return Movie(frames, facts["mean"], facts["std"], channels)
@@ -289,7 +294,7 @@ def _read_value(found: h5py.Dataset | h5py.Group) -> Any:
     kind = np.dtype(dtype.removeprefix("scalar "))
     if kind.kind in "UO":
         values = np.array([one.decode() for one in values.flat], object).reshape(values.shape)
-    if values.dtype.kind in "fc" and kind.kind not in "fc":
+    if values.dtype.kind in "fc" and not np.can_cast(values.dtype, kind, "same_kind"):
         raise UserError(
             f"{found.file.filename}: {found.name} has {values.dtype} in place of the {kind} that was written; get the "
             "file again"

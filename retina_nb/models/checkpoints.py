@@ -1,5 +1,6 @@
 """Models on disk: safetensors for the weights, JSON for the rest. Nothing in a file is ever executed."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 
-_KEY = "retina_nb"
+_KEY, _DIGEST = "retina_nb", "sha256"
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
 
 
@@ -50,9 +51,10 @@ def save_model(model: Any, path: str | Path) -> Path:
         "about": _without_arrays(model.about, arrays),
         "versions": {"retina_nb": retina_nb.__version__, "torch": torch.__version__},
     }
-    weights = {name: value.detach().contiguous().cpu() for name, value in model.state_dict().items()}
+    tensors = {name: value.detach().contiguous().cpu() for name, value in model.state_dict().items()} | arrays
+    metadata = {_KEY: json.dumps(card)}
     with replace_file(path) as temporary:
-        save_file(weights | arrays, temporary, metadata={_KEY: json.dumps(card)})
+        save_file(tensors, temporary, metadata=metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
     return Path(path)
 
 
@@ -117,10 +119,11 @@ def _read_published(name: str) -> Stored:
 def _read(path: Path) -> Stored:
     try:
         with path.open("rb") as file:
-            start = file.read(2)
+            start = file.read(9)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror or error}") from None
-    if start == b"PK" or start[:1] == b"\x80":  # a zip or a pickle, as torch.save writes
+    # A zip or a pickle, as torch.save writes; safetensors begin with 8 bytes of a length, which may look like these.
+    if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         from retina_nb.models.openretina import read_checkpoint
 
         return read_checkpoint(path)
@@ -142,10 +145,21 @@ def _read_safetensors(path: Path) -> Stored:
     if missing:
         raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {sorted(missing)[0]}")
     _check_card(card, path)
+    if metadata.get(_DIGEST, digest := _digest(metadata[_KEY], tensors)) != digest:
+        raise UserError(f"{path} is not what was saved, a part of it is damaged or was changed; save or copy it again")
     shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
     about = _with_arrays(card["about"], tensors)
     weights = {name: value for name, value in tensors.items() if not name.startswith("about/")}
     return Stored(card["kind"], card["config"], about, weights, shape, card["versions"])
+
+
+def _digest(card: str, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of all that a file holds: an option that is lost would have its default, and nobody would know."""
+    digest = hashlib.sha256(card.encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _check_card(card: Mapping[str, Any], path: Path) -> None:

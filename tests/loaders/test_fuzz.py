@@ -22,6 +22,7 @@ import re
 import resource
 import shutil
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -264,8 +265,9 @@ def _without_facts(found: dict[str, Any]) -> dict[str, Any]:
     return {name: one for name, one in found.items() if not re.match("(/[^/]*)?/(about|neurons)/", name)}
 
 
-def _kinds(found: dict[str, Any]) -> dict[str, Any]:
-    return {name: kind for name, (kind, _) in _without_facts(found).items()}
+def _kinds(found: dict[str, Any]) -> Counter[tuple[str, Any]]:
+    """What everything is called and of what kind it is; what a session is called is a value."""
+    return Counter((re.sub("^/[^/]*", "", name), kind) for name, (kind, _) in _without_facts(found).items())
 
 
 def _walk(name: str, value: Any) -> Any:

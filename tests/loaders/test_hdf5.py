@@ -268,6 +268,19 @@ def test_settings_that_are_not_possible(folder, settings, problem):
         load_recordings(folder, **{"rate": RATE} | settings)
 
 
+def test_responses_are_not_lost_by_a_misspelt_key(folder):
+    with h5py.File(folder / "a.h5", "a") as file:
+        file.move("responses_bars", "response_bars")
+    with pytest.raises(UserError, match=r"a\.h5 has response_bars, but no responses_bars to the stimulus bars"):
+        load_recordings(folder, rate=RATE)
+
+
+def test_what_else_is_in_a_file_does_not_matter(folder):
+    with h5py.File(folder / "a.h5", "a") as file:
+        file["quality_bars"], file["date"] = [1.0, 2.0, 3.0], "2026-05-17"
+    assert load_recordings(folder, rate=RATE)["a"].n_neurons == 3
+
+
 def test_two_files_of_one_session_and_folders_without_recordings(folder, tmp_path):
     (folder / "a.hdf5").write_bytes((folder / "a.h5").read_bytes())
     with pytest.raises(UserError, match=r"two files of session a, a\.h5 and a\.hdf5"):

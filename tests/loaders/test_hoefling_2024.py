@@ -350,6 +350,10 @@ class Attack:
         (lambda movie: movie | {"random_sequences": ORDERS[1:]}, "random_sequences must have the 108"),
         (lambda movie: movie | {"random_sequences": ORDERS * 0}, "random_sequences must have the 108"),
         (lambda movie: movie | {"movie_stats": {"dichromatic": {"mean": [1, 2]}}}, "one finite mean and sd"),
+        (
+            lambda movie: movie | {"movie_stats": {"dichromatic": {"mean": 36 + 0j, "sd": 37.0}}},
+            "one finite mean and sd",
+        ),
     ],
 )
 def test_damaged_movies_are_named_with_their_key(published, tmp_path, change, says):

@@ -289,6 +289,8 @@ def broken(root, what):
             fixations.write_bytes(rng.bytes(1000))
         case "NaN in fixations":
             fixations.write_text("nan 0 0 3.0 3.0 1\n" + fixations.read_text())
+        case "lost word in fixations":
+            fixations.write_text(fixations.read_text().partition(" ")[2])
         case "too few fixations":
             fixations.write_text("".join(fixations.read_text().splitlines(keepends=True)[:-1]))
         case "unknown image":
@@ -325,6 +327,7 @@ def broken(root, what):
         ("text in fixations", f"{BOTH_SEEDS} is not a list of fixations"),
         ("bytes in fixations", f"{BOTH_SEEDS} is not a list of fixations"),
         ("NaN in fixations", f"{BOTH_SEEDS} has no usable numbers in line 1"),
+        ("lost word in fixations", f"{BOTH_SEEDS} is not a list of fixations .its lines have from 5 to 6 columns"),
         ("too few fixations", f"{BOTH_SEEDS} has 5699 lines, the responses of retina 01 need 5700"),
         ("unknown image", f"{BOTH_SEEDS}, line 1: .* image 9 does not fit: there are 4 images"),
         ("no images", "stimuli_padded_4 has no images"),

@@ -254,6 +254,10 @@ def written(tmp_path) -> Path:
         (lambda file: file.pop("movies/0/frames"), "session a: .*all.h5: /movies/0/frames is missing"),
         (lambda file: file.pop("sessions/a/responses"), "session a: .*/sessions/a/responses is missing"),
         (lambda file: file["sessions/a"].attrs.pop("rate"), "session a: .*/sessions/a/rate is missing"),
+        (
+            lambda file: file["sessions/a"].attrs.update({"order": "first"}),
+            "/sessions/a/order must be int, it is 'first'",
+        ),
         (lambda file: file["sessions/a/split"].write_direct(np.full(480, 7, "u1")), "split has 7, the largest"),
         (
             lambda file: file["sessions/a/frames"].write_direct(np.full(480, 999)),

@@ -4,6 +4,7 @@ from functools import partial
 import pytest
 import torch
 from helpers import TINY, small_recording
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import retina_nb as rnb
@@ -133,3 +134,29 @@ def test_a_kind_that_is_not_known_is_refused(twin, tmp_path):
     save_file(weights, tmp_path / "other.safetensors", metadata={"retina_nb": json.dumps(card)})
     with pytest.raises(rnb.UserError, match=r"unknown kind of model .* 'unet'"):
         rnb.load_twin(tmp_path / "other.safetensors")
+
+
+def test_a_changed_file_is_refused(twin, tmp_path):
+    path = twin.save(tmp_path / "twin.safetensors")
+    with safe_open(path, "pt") as file:
+        metadata, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    card = json.loads(metadata["retina_nb"])
+    del card["config"]["core"]["convolution"]
+    other = {name: value + 0.1 if value.is_floating_point() else value for name, value in tensors.items()}
+    for changed, said in ((tensors, json.dumps(card)), (other, metadata["retina_nb"])):
+        save_file(changed, path, metadata=metadata | {"retina_nb": said})
+        with pytest.raises(rnb.UserError, match=r"twin\.safetensors is not what was saved"):
+            rnb.load_twin(path)
+
+
+@pytest.mark.parametrize("start", [b"\x80", b"PK"])
+def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(twin, tmp_path, start):
+    """A safetensors file begins with the length of its header."""
+    path = twin.save(tmp_path / "twin.safetensors")
+    content = path.read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    wanted = length + 1
+    while not wanted.to_bytes(8, "little").startswith(start):
+        wanted += 1
+    path.write_bytes(wanted.to_bytes(8, "little") + content[8 : 8 + length].ljust(wanted) + content[8 + length :])
+    assert rnb.load_twin(path).sessions == twin.sessions

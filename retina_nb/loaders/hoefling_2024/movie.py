@@ -67,7 +67,7 @@ def _statistics(content: dict[str, Any], path: Path) -> tuple[float, float]:
     """Mean and standard deviation of the grey levels, if the file tells, else NaN."""
     try:
         known = content.get("movie_stats", {}).get("dichromatic", {})
-        mean, std = (np.asarray(known.get(name, np.nan), dtype=np.float64).item() for name in ("mean", "sd"))
+        mean, std = (float(np.asarray(known.get(name, np.nan)).item()) for name in ("mean", "sd"))
         if np.isinf([mean, std]).any() or std <= 0:
             raise ValueError
     except (AttributeError, TypeError, ValueError):

@@ -82,6 +82,10 @@ def read_fixations(path: Path) -> Int64[np.ndarray, "line 4"]:
         UserError: if the file is missing, or is not such a text.
     """
     try:
+        with open(path, encoding="utf-8") as file:
+            columns = {len(words) for line in file if (words := line.split())}
+        if len(columns) > 1:  # the last column would be another one
+            raise ValueError(f"its lines have from {min(columns)} to {max(columns)} columns")
         with warnings.catch_warnings():
             warnings.simplefilter("error")  # an empty file is a warning
             table = np.loadtxt(path, usecols=(0, 3, 4, -1), ndmin=2, comments=None, encoding="utf-8")

@@ -4,6 +4,7 @@ Known are the unified core-readout model, and the example (earlier: plain and GR
 options, in all their cores, convolutions and readouts.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,12 @@ from retina_nb.models.parts import assemble, build_core, output_shape
 __all__ = ["read_checkpoint"]
 
 _MASK_READOUT = "MultiGaussianMaskReadout"
+# The names that weights may have. Some may be missing, so that one under another name would be lost unnoticed.
+_KNOWN = (
+    r"core\.features\.(layer\d+|projection|gru)\..+"
+    r"|core\.(_\w+regularizer\w*|color_squashing_layer)\..+"
+    r"|core\.log_speed.*|readout\..+|[^.]*loss.*"
+)
 
 
 def read_checkpoint(path: Path) -> Stored:
@@ -54,6 +61,9 @@ def _stored(
     theirs: Mapping[str, Any],
     path: Path,
 ) -> Stored:
+    for name in state:
+        if not re.fullmatch(_KNOWN, name):
+            raise UserError(f"the checkpoint has weights {name}, and what they do is not known here")
     core_config, core_weights = read_core(core, _part(state, "core."))
     if colours := core_config.get("colour_weights"):
         shape = (len(colours), *shape[1:])

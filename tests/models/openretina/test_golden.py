@@ -7,6 +7,7 @@ import pytest
 import torch
 
 import retina_nb as rnb
+from retina_nb.models.openretina import read_checkpoint
 from retina_nb.models.openretina.pickled import read_pickled
 
 FOLDER = Path(__file__).parents[2] / "golden" / "checkpoints"
@@ -69,3 +70,23 @@ def test_a_converted_twin_predicts_the_same(golden, tmp_path):
         torch.testing.assert_close(again(stimulus), twin(stimulus), rtol=0, atol=0)
     assert again.lookahead == twin.lookahead
     assert again.about["rate_hz"] == twin.about["rate_hz"]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("core.features.layer0.bias.bias", "xore.features.layer0.bias.bias"),
+        ("core.features.layer0.bias.bias", "core.featurxs.layer0.bias.bias"),
+        ("core.features.layer1.bias.bias", "core.features.layxr1.bias.bias"),
+        ("core.features.layer1.bias.bias", "core.features.layer1.bxas.bias"),
+    ],
+)
+def test_weights_under_another_name_are_not_lost(monkeypatch, name, other):
+    path = FOLDER / "example_legacy_bias_param.ckpt"
+    found = read_pickled(path)
+    found["state_dict"][other] = found["state_dict"].pop(name)
+    monkeypatch.setattr("retina_nb.models.openretina.read_pickled", lambda _: found)
+    with pytest.raises(
+        rnb.UserError, match=f"{path.name}: the checkpoint has weights .*what they do is not known here"
+    ):
+        read_checkpoint(path)
