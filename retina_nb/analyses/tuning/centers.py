@@ -25,7 +25,9 @@ def find_centers(watching: Subject, *, stimuli: int = 16, seed: int = 0) -> Floa
     rng = np.random.default_rng(seed)
     channel, height, width = watching.stimulus_shape
     points = rng.standard_normal((stimuli, channel, watching.lag + 1, height, width)).astype(np.float32)
-    found = receptive_fields(watching.model, points, session=watching.session, neurons=watching.neurons).centers
+    found = receptive_fields(
+        watching.model, points, session=watching.session, neurons=watching.neurons.tolist()
+    ).centers
     return np.where(np.isnan(found), (np.array([height, width]) - 1) / 2, found)
 
 
