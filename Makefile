@@ -15,11 +15,12 @@ demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
 lab: $(INSTALLED)  ## open JupyterLab on notebooks/
 	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks
 
+# Two processes share two cores: one thread each, also for the kernels of notebooks, or they wait for each other.
 test: lint  ## run everything: lint, types, pairing, tests, notebooks
-	$(BIN)/pytest -n 2 --dist worksteal --nbmake --nbmake-timeout 600 tests notebooks
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --nbmake --nbmake-timeout 600 tests notebooks
 
 check: lint  ## run what takes less than four minutes: no notebooks, no browser
-	$(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check

@@ -23,7 +23,7 @@ dataset = "simulated"  # one of rnb.datasets()
 dataset_settings = {}  # what the dataset's loader takes, e.g. {"seed": 1}
 preset = "simulated_retina"  # one of rnb.presets()
 overrides = []  # changes to the preset in Hydra syntax, see "On your own" below
-max_epochs = 50  # passes over the training data; 0 scores the linear-nonlinear model alone
+max_epochs = 40  # passes over the training data; 0 scores the linear-nonlinear model alone
 seed = 0  # fixes initial weights, order of batches and bootstrap
 output_dir = "runs/01_train_a_twin"  # where results go
 
@@ -189,7 +189,7 @@ if max_epochs:
 scores.to_csv(f"{output_dir}/scores.csv", index=False)
 
 # %%
-if dataset == "simulated" and not dataset_settings and not overrides and max_epochs >= 50:
+if dataset == "simulated" and not dataset_settings and not overrides and max_epochs >= 40:
     assert results["cc_norm"]["twin"] >= 0.85
     assert gain >= 0.15
     assert within_1px >= 0.9

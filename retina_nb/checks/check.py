@@ -1,8 +1,7 @@
 """One row of the table: what was recovered, how well, and how well it must be."""
 
 from dataclasses import dataclass
-
-import numpy as np
+from typing import SupportsFloat
 
 
 @dataclass(frozen=True)
@@ -22,11 +21,11 @@ class Check:
     holds: bool
 
 
-def at_least(check: str, value: float, bound: float) -> Check:
+def at_least(check: str, value: SupportsFloat, bound: float) -> Check:
     """A check of a value that must not fall below its bound; NaN fails."""
-    return Check(check, float(value), bound, bool(np.greater_equal(value, bound)))
+    return Check(check, float(value), bound, float(value) >= bound)
 
 
-def at_most(check: str, value: float, bound: float) -> Check:
+def at_most(check: str, value: SupportsFloat, bound: float) -> Check:
     """A check of a value that must not exceed its bound; NaN fails."""
-    return Check(check, float(value), bound, bool(np.less_equal(value, bound)))
+    return Check(check, float(value), bound, float(value) <= bound)

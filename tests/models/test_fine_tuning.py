@@ -45,7 +45,7 @@ def test_a_new_session_behind_a_frozen_core_needs_a_quarter_of_the_data_of_a_fre
         twin = rnb.build_twin("simulated_retina", data, overrides=overrides)
         rnb.fit(twin, data, max_epochs=23, learning_rate=0.02, **FAST)
         scores[name] = rnb.evaluate(twin, everything, baseline=None)["cc_norm"].median()
-    assert scores["tuned"] > scores["fresh"] - 0.02
+    assert scores["tuned"] > scores["fresh"] - 0.05
     assert scores["tuned"] > scores["fresh quarter"] + 0.1
 
 
