@@ -77,7 +77,7 @@ def _recorded(truth: Truth, recordings: Mapping[str, Recording]) -> list[Check]:
     recording, linear = recordings[session], np.flatnonzero(~truth.neurons(session)["nonlinear"])
     planted = truth.receptive_field(session).numpy()[linear]
     average = cosines(spike_triggered_averages(recording, lags=LAGS).linear[linear], planted)
-    smooth = cosines(smooth_receptive_fields(recording, neurons=linear, lags=LAGS).linear, planted)
+    smooth = cosines(smooth_receptive_fields(recording, neurons=linear.tolist(), lags=LAGS).linear, planted)
     return [
         at_least("recorded: smooth estimate's cosine with a linear cell's filter, median", np.median(smooth), 0.75),
         at_least("recorded: that, more than for the plain average", np.median(smooth - average), 0.3),
