@@ -22,48 +22,10 @@ def make(folder: Path) -> None:
     """A model and stimuli for both. Its weights are random, its normalisation is of noise."""
     import lightning
     import torch
-    from omegaconf import OmegaConf
-    from openretina.models.core_readout import UnifiedCoreReadout
+    from peer_model import low_res_model  # beside this script
 
     torch.manual_seed(0)
-    modules, neurons = "openretina.modules.", {SESSION: 100}
-    config = OmegaConf.create(
-        {
-            "core": {
-                "_target_": modules + "core.base_core.SimpleCoreWrapper",
-                "_convert_": "object",
-                "temporal_kernel_sizes": [21, 11],
-                "spatial_kernel_sizes": [11, 5],
-                **dict.fromkeys(("gamma_input", "gamma_temporal", "gamma_in_sparse", "gamma_hidden"), 0.0),
-                "cut_first_n_frames": 0,
-                "input_padding": False,
-                "hidden_padding": [0, 2, 2],
-                "convolution_type": "custom_separable",
-            },
-            "readout": {
-                "_target_": modules + "readout.multi_readout.MultiGaussianMaskReadout",
-                "_convert_": "object",
-                "scale": True,
-                "bias": True,
-                "gaussian_mean_scale": 6.0,
-                "gaussian_var_scale": 4.0,
-                "positive": True,
-                "mask_l1_reg": 1.0,
-                "feature_weights_l1_reg": 1.0,
-                "readout_reg_avg": False,
-            },
-        }
-    )
-    about = {"n_neurons_dict": neurons, "input_shape": (2, 18, 16), "mean_activity_dict": {SESSION: torch.ones(100)}}
-    about |= {"stimulus_rate_hz": "30Hz", "retina_pixel_size_um": "50"}
-    model = UnifiedCoreReadout(
-        in_shape=(2, 80, 18, 16),
-        hidden_channels=[16, 16],
-        n_neurons_dict=neurons,
-        core=config.core,
-        readout=config.readout,
-        data_info=about,
-    )
+    model = low_res_model(SESSION, 100, bins=80, positive=True)
     with torch.no_grad():
         for _ in range(20):
             model(torch.randn(8, 2, 50, 18, 16), SESSION)

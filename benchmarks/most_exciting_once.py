@@ -110,49 +110,11 @@ def peer(
 
 def _peer_model(folder: Path) -> Any:
     import torch
-    from omegaconf import OmegaConf
-    from openretina.models.core_readout import UnifiedCoreReadout
+    from peer_model import low_res_model  # beside this script
 
     stored = np.load(folder / "weights.npz")
     weights = {name: torch.from_numpy(stored[name]) for name in stored.files if name != "allow_pickle"}
-    neurons = {SESSION: len(weights[f"readout.{SESSION}.bias"])}
-    config = OmegaConf.create(
-        {
-            "core": {
-                "_target_": "openretina.modules.core.base_core.SimpleCoreWrapper",
-                "_convert_": "object",
-                "temporal_kernel_sizes": [21, 11],
-                "spatial_kernel_sizes": [11, 5],
-                **dict.fromkeys(("gamma_input", "gamma_temporal", "gamma_in_sparse", "gamma_hidden"), 0.0),
-                "cut_first_n_frames": 0,
-                "input_padding": False,
-                "hidden_padding": [0, 2, 2],
-                "convolution_type": "custom_separable",
-            },
-            "readout": {
-                "_target_": "openretina.modules.readout.multi_readout.MultiGaussianMaskReadout",
-                "_convert_": "object",
-                "scale": True,
-                "bias": True,
-                "gaussian_mean_scale": 6.0,
-                "gaussian_var_scale": 4.0,
-                "positive": False,
-                "mask_l1_reg": 1.0,
-                "feature_weights_l1_reg": 1.0,
-                "readout_reg_avg": False,
-            },
-        }
-    )
-    rates = {SESSION: torch.ones(neurons[SESSION])}
-    about = {"n_neurons_dict": neurons, "input_shape": (2, 18, 16), "mean_activity_dict": rates}
-    model = UnifiedCoreReadout(
-        in_shape=(2, BINS, 18, 16),
-        hidden_channels=[16, 16],
-        n_neurons_dict=neurons,
-        core=config.core,
-        readout=config.readout,
-        data_info=about,
-    )
+    model = low_res_model(SESSION, len(weights[f"readout.{SESSION}.bias"]), bins=BINS, positive=False)
     missing = model.load_state_dict(weights, strict=False).missing_keys
     model.eval()
     # What we do not have does nothing: a regulariser's filter, a default speed, a bias after the normalisation.

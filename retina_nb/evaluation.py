@@ -150,11 +150,6 @@ def _predictions(
 
 def _stretches(recording: Recording, split: str, lag: int) -> list[np.ndarray]:
     """The bins of a split that have `lag` bins of history in their presentation, in stretches without a join."""
-    bins, onsets = recording.bins(split), recording.onsets
-    presentation = np.searchsorted(onsets, bins, side="right") - 1
-    kept = bins - onsets[presentation] >= lag
-    if not kept.any():
-        raise UserError(f"session {recording.session} has no {split} bin with {lag} bins of history")
-    bins, presentation = bins[kept], presentation[kept]
-    joins = np.flatnonzero((np.diff(bins) > 1) | (np.diff(presentation) > 0)) + 1
+    bins = recording.bins_with_history(split, lag)
+    joins = np.flatnonzero((np.diff(bins) > 1) | (np.diff(recording.presentation[bins]) > 0)) + 1
     return np.split(bins, joins)

@@ -132,6 +132,30 @@ class Recording:
     def n_neurons(self) -> int:
         return self.responses.shape[1]
 
+    @property
+    def presentation(self) -> np.ndarray:
+        """(time,): the number of the presentation that each bin belongs to."""
+        return np.searchsorted(self.onsets, np.arange(len(self)), side="right") - 1
+
+    @property
+    def history(self) -> np.ndarray:
+        """(time,): how many bins of its own presentation came before each bin."""
+        return np.arange(len(self)) - self.onsets[self.presentation]
+
+    def bins_with_history(self, split: str, history: int) -> np.ndarray:
+        """The bins of a split that so many bins of their own presentation came before.
+
+        Raises:
+            UserError: if there is none.
+        """
+        bins = self.bins(split)
+        bins = bins[self.history[bins] >= history]
+        if not len(bins):
+            raise UserError(
+                f"session {self.session} has no {split} bin with {history} bins of history; label more bins"
+            )
+        return bins
+
     def stimulus(self, split: str = "train") -> np.ndarray:
         """What was on screen in the bins of a split, as the retina saw it.
 

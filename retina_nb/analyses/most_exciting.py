@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from retina_nb.analyses.stimulus_optimization import Constraint, ascend, looked_at, own_rates, projection
+from retina_nb.analyses.receptive_fields.centers import find_centers
+from retina_nb.analyses.stimulus_optimization import Constraint, ascend, own_rates, projection
 from retina_nb.analyses.stimulus_optimization.ascent import rows_at_once
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError, unknown
@@ -155,7 +156,7 @@ def most_exciting_inputs(
             chosen.table(),
             lag=chosen.lag,
             constraints=named,
-            centers=looked_at(chosen, rates, seed=seed) if radius else None,
+            centers=find_centers(chosen, seed=seed) if radius else None,
             seeds=range(seed, seed + seeds),
             suppress=suppress,
             bins=bins,

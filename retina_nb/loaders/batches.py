@@ -116,10 +116,8 @@ class _Group:
         first = recordings[0]
         self.sessions = [recording.session for recording in recordings]
         self.movie, self.frames, self.mirrored = first.movie, first.frames, first.mirrored
-        bins = np.arange(len(first))
-        presentation = np.searchsorted(first.onsets, bins, side="right") - 1
-        history = bins - first.onsets[presentation]
-        self.counts = (first.split == split) & (history >= lag)
+        presentation = first.presentation
+        self.counts = (first.split == split) & (first.history >= lag)
         if not self.counts.any():
             raise UserError(f"session {first.session} has no {split} bin with {lag} bins of history; label more bins")
         ends = np.append(first.onsets[1:], len(first))[presentation]

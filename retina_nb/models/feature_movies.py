@@ -35,10 +35,7 @@ def feature_movies(twin: CoreReadout, recordings: Mapping[str, Recording]) -> di
     made: dict[str, Recording] = {}
     for names in _groups(twin, recordings):
         first = recordings[names[0]]
-        history = (
-            np.arange(len(first)) - first.onsets[np.searchsorted(first.onsets, np.arange(len(first)), "right") - 1]
-        )
-        counts = np.isin(first.split, SPLITS) & (history >= twin.lag)
+        counts = np.isin(first.split, SPLITS) & (first.history >= twin.lag)
         # A readout's lag reaches back to features of bins that do not count.
         needed = np.convolve(counts, np.ones(twin.readout.lag + 1))[twin.readout.lag :] > 0
         features = _features(twin, first, needed, names[0])

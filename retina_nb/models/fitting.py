@@ -66,9 +66,7 @@ def needed_rows(recordings: Sequence[Recording], history: int) -> Rows:
         UserError: if there are no such bins.
     """
     first = recordings[0]
-    bins = np.arange(len(first))
-    since = bins - first.onsets[np.searchsorted(first.onsets, bins, side="right") - 1]
-    counts = {split: (first.split == split) & (since >= history) for split in ("train", "validation")}
+    counts = {split: (first.split == split) & (first.history >= history) for split in ("train", "validation")}
     for split, counted in counts.items():
         if not counted.any():
             raise UserError(

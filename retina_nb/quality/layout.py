@@ -139,9 +139,7 @@ def _repeats(one: Watched, _: float) -> Iterator[tuple[str, str]]:
 
 def _history(one: Watched, history: float) -> Iterator[tuple[str, str]]:
     recording = one.recording
-    bins = np.arange(len(recording))
-    age = bins - recording.onsets[np.searchsorted(recording.onsets, bins, side="right") - 1]
-    short = age < round(history * recording.rate)
+    short = recording.history < round(history * recording.rate)
     if len(recording.onsets) == len(recording):
         return  # flashes, which have no history
     for label in SPLITS:

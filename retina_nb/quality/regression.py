@@ -26,9 +26,8 @@ def bins_with_surroundings(watched: Watched, lags: Int64[np.ndarray, " lag"]) ->
     """The bins at all of whose lags there is a frame of the same presentation that was looked at."""
     recording = watched.recording
     bins, ends = np.arange(len(recording)), np.append(recording.onsets[1:], len(recording))
-    presentation = np.searchsorted(recording.onsets, bins, side="right") - 1
     first, last = bins - lags.max(), bins - lags.min()
-    inside = (first >= recording.onsets[presentation]) & (last < ends[presentation])
+    inside = (recording.history >= lags.max()) & (last < ends[recording.presentation])
     missing = np.cumsum(np.append(0, watched.rows < 0))
     inside[inside] = missing[last[inside] + 1] == missing[first[inside]]
     return inside

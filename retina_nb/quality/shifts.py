@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int64, Real
 
+from retina_nb.peaks import peak_place
+
 LEAST = 0.6  # bins
 
 _BLOCKS = 20  # stretches of time that are resampled
@@ -34,16 +36,6 @@ class Shift:
     def found(self) -> bool:
         """Whether there is a shift, of about one bin at least. (Responses to other stimuli differ by half a bin.)"""
         return abs(self.bins) > LEAST and (self.low > LEAST / 2 or self.high < -LEAST / 2)
-
-
-def peak(curves: Float[np.ndarray, "*curve place"]) -> Float[np.ndarray, "*curve"]:
-    """Where each curve is largest, interpolated by a parabola; at an end as it is."""
-    top = curves.argmax(axis=-1)
-    inside = np.clip(top, 1, curves.shape[-1] - 2)[..., None]
-    left, middle, right = (np.take_along_axis(curves, inside + step, -1)[..., 0] for step in (-1, 0, 1))
-    bend = left - 2 * middle + right
-    offset = np.where(bend < 0, (left - right) / np.where(bend < 0, 2 * bend, 1), 0)
-    return np.where(top == inside[..., 0], top + offset, top)
 
 
 def find_shift(
@@ -79,8 +71,8 @@ def find_shift(
     top = curve.argmax()
     if not curve[top] > max(_SMALLEST, _CLEAR * samples[:, top].std()):
         return Shift(shifts, curve, np.nan, np.nan, np.nan)
-    low, high = np.quantile(peak(samples), [(1 - level) / 2, (1 + level) / 2]) - reach
-    return Shift(shifts, curve, float(peak(curve)) - reach, float(low), float(high))
+    low, high = np.quantile(peak_place(samples), [(1 - level) / 2, (1 + level) / 2]) - reach
+    return Shift(shifts, curve, float(peak_place(curve)) - reach, float(low), float(high))
 
 
 def _standard(traces: np.ndarray) -> np.ndarray:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, Int64
 
+from retina_nb.peaks import peak_place
 from retina_nb.quality.cells import most_repeated
 from retina_nb.quality.fingerprints import Watched
 from retina_nb.quality.regression import CoarseRegression, bins_with_surroundings, lags_at
-from retina_nb.quality.shifts import Shift, find_shift, peak
+from retina_nb.quality.shifts import Shift, find_shift
 from retina_nb.recording import Recording
 
 SLOWEST = 10.0  # rate (Hz) below which a bin is longer than the latencies of ganglion cells
@@ -125,8 +126,8 @@ def _latency(
     mean = weights.mean(axis=0)
     if not mean.max() > _STANDS_OUT * np.median(mean):
         return (np.nan,) * 3
-    low, high = one.interval(peak(weights[one.resampled(len(weights))].mean(axis=1)))
-    return tuple(float(value) + lags[0] for value in (peak(mean), low, high))
+    low, high = one.interval(peak_place(weights[one.resampled(len(weights))].mean(axis=1)))
+    return tuple(float(value) + lags[0] for value in (peak_place(mean), low, high))
 
 
 def _shifts(one: _Predicted) -> dict[str, Shift]:

@@ -5,7 +5,7 @@ from scipy.fft import dct
 
 import retina_nb as rnb
 from retina_nb.analyses import Constraint, subjects
-from retina_nb.analyses.stimulus_optimization import looked_at, own_rates, projection
+from retina_nb.analyses.stimulus_optimization import projection
 
 
 @pytest.fixture(scope="module")
@@ -74,14 +74,6 @@ def test_a_sparse_stimulus_is_as_sparse_as_it_must_be(subject, sparsity):
     assert found >= sparsity - 1e-4
     assert (y[0] * x[0]).min() >= 0, "no number changes its sign"
     np.testing.assert_allclose(y[1], x[1] * 5 / x[1].norm(), atol=1e-5)
-
-
-def test_where_a_neuron_looks_is_found(subject):
-    centers = looked_at(subject, own_rates(subject))
-    planted = subject.model.neurons()[["y", "x"]].to_numpy()
-    linear = ~subject.model.neurons()["nonlinear"].to_numpy()
-    assert np.abs(centers - planted)[linear].max() < 0.5
-    assert np.median(np.hypot(*(centers - planted).T)) < 0.6
 
 
 @pytest.mark.parametrize(

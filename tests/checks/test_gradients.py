@@ -1,7 +1,7 @@
 """The checks of gradients and attribution hold for a small truth as its own model, and fail for an exchanged one."""
 
 import pytest
-import torch
+from exchanged import Exchanged
 
 import retina_nb as rnb
 from retina_nb.checks import attribution, gradients
@@ -22,20 +22,8 @@ def test_the_truth_recovers_itself(retina, topic):
     assert [one.check for one in table if not one.holds] == []
 
 
-class Exchanged(torch.nn.Module):
-    """The truth, whose cells answer for each other."""
-
-    def __init__(self, truth):
-        super().__init__()
-        self.truth, self.lag = truth, truth.lag
-        self.stimulus_shape, self.about = truth.stimulus_shape, truth.about
-
-    def forward(self, stimulus, session=None):
-        return self.truth(stimulus, session).roll(3, dims=-1)
-
-
 def test_a_model_whose_cells_are_exchanged_fails(retina):
     truth, recordings = retina
-    holds = {one.check.split(":")[0]: one.holds for one in gradients.checks(Exchanged(truth), truth, recordings)}
+    holds = {one.check.split(":")[0]: one.holds for one in gradients.checks(Exchanged(truth, 3), truth, recordings)}
     assert not holds["polarity inversion"]
     assert not holds["local field"]

@@ -1,7 +1,7 @@
 """The checks of optimised stimuli hold for a small truth as its own model, and fail if its cells are exchanged."""
 
 import pytest
-import torch
+from exchanged import Exchanged
 
 import retina_nb as rnb
 from retina_nb.checks import most_discriminative, most_exciting
@@ -12,18 +12,6 @@ def truth():
     return rnb.load_truth(sessions=1, cells_per_session=24, size=(13, 15), clips=6, test_clips=1, repeats=2)
 
 
-class Exchanged(torch.nn.Module):
-    """The truth, whose cells answer for each other."""
-
-    def __init__(self, truth):
-        super().__init__()
-        self.truth, self.lag = truth, truth.lag
-        self.stimulus_shape, self.about = truth.stimulus_shape, truth.about
-
-    def forward(self, stimulus, session=None):
-        return self.truth(stimulus, session).roll(7, dims=-1)
-
-
 @pytest.mark.parametrize("topic", [most_exciting, most_discriminative])
 def test_the_truth_recovers_itself(topic, truth):
     table = topic.checks(truth, truth, {})
@@ -32,5 +20,5 @@ def test_the_truth_recovers_itself(topic, truth):
 
 
 def test_a_model_whose_cells_are_exchanged_fails(truth):
-    failed = [one.check for one in most_exciting.checks(Exchanged(truth), truth, {}) if not one.holds]
+    failed = [one.check for one in most_exciting.checks(Exchanged(truth, 7), truth, {}) if not one.holds]
     assert len(failed) >= 3, "cosines and directions"

@@ -1,7 +1,7 @@
 """The checks hold for a small truth as its own model, and fail for a model whose cells answer for each other."""
 
 import pytest
-import torch
+from exchanged import Exchanged
 
 import retina_nb as rnb
 from retina_nb.checks import generalization, populations
@@ -17,19 +17,6 @@ def truth():
 @pytest.fixture(scope="module")
 def recordings():
     return rnb.load_recordings("simulated", **SETTINGS)
-
-
-class Exchanged(torch.nn.Module):
-    """The truth, whose cells answer for each other."""
-
-    def __init__(self, truth):
-        super().__init__()
-        self.truth, self.lag = truth, truth.lag
-        self.stimulus_shape, self.about = truth.stimulus_shape, truth.about
-
-    def forward(self, stimulus, session=None):
-        rates = self.truth(stimulus, session)
-        return rates[..., torch.randperm(rates.shape[-1], generator=torch.Generator().manual_seed(0))]
 
 
 @pytest.mark.parametrize("topic", [populations, generalization], ids=lambda topic: topic.__name__.split(".")[-1])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
+from exchanged import Exchanged
 
 import retina_nb as rnb
 from retina_nb.checks.tuning import checks
@@ -19,20 +19,8 @@ def test_the_truth_recovers_itself(truth):
     assert [one.check for one in table if not one.holds] == []
 
 
-class Shuffled(torch.nn.Module):
-    """The truth, whose cells answer for each other."""
-
-    def __init__(self, truth):
-        super().__init__()
-        self.truth, self.lag = truth, truth.lag
-        self.stimulus_shape, self.about = truth.stimulus_shape, truth.about
-
-    def forward(self, stimulus, session=None):
-        return self.truth(stimulus, session).roll(5, dims=-1)
-
-
 def test_a_model_whose_cells_are_exchanged_fails(truth):
-    failed = [one.check for one in checks(Shuffled(truth), truth, {}) if not one.holds]
+    failed = [one.check for one in checks(Exchanged(truth, 5), truth, {}) if not one.holds]
     for name in (
         "preferred direction",
         "direction selectivity",

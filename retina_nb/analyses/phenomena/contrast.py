@@ -8,11 +8,11 @@ from jaxtyping import Float
 
 from retina_nb.analyses.phenomena.flashes import SIGNS
 from retina_nb.analyses.phenomena.result import Phenomenon, found, local_rates, peak, ratio
+from retina_nb.analyses.presentations import grey_rates, responses_to
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.measures import relative_difference
 from retina_nb.analyses.tuning.motion import harmonics
-from retina_nb.analyses.tuning.presentations import grey_rates, responses_to
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, Stimulus, aperture, drifting_grating, reversing_grating, spot
 

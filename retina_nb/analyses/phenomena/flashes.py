@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from retina_nb.analyses.phenomena.result import Phenomenon, crossing_bin, found, local_rates, peak, peak_bin, ratio
+from retina_nb.analyses.phenomena.result import Phenomenon, crossing_bin, found, local_rates, peak, ratio
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.curves import rising
+from retina_nb.peaks import peak_place
 from retina_nb.stimuli import Screen, Stimulus, aperture, flash_train, spot
 
 SIGNS = (1, -1)
@@ -207,7 +208,7 @@ def omitted_stimulus_response(
     omitted = (peak(rates[..., due:]) - train).clip(min=0)  # (neuron, sign, period)
     sign, cell = omitted[..., 0].argmax(axis=1), np.arange(len(rates))
     score = ratio(omitted[cell, sign, 0], peak(rates).max(axis=(1, 2)))
-    late = np.array(values) + peak_bin(rates[..., due:])[cell, sign] / screen.rate  # since the last flash
+    late = np.array(values) + peak_place(rates[..., due:])[cell, sign] / screen.rate  # since the last flash
     late[omitted[cell, sign] < 0.1] = np.nan
     measures = {
         "sign": 1 - 2 * sign,

@@ -7,11 +7,12 @@ import numpy as np
 from jaxtyping import Float
 
 from retina_nb.analyses.phenomena.flashes import SIGNS, slope
-from retina_nb.analyses.phenomena.result import Phenomenon, first_peak_bin, found, local_rates, peak, peak_bin, ratio
+from retina_nb.analyses.phenomena.result import Phenomenon, first_peak_bin, found, local_rates, peak, ratio
+from retina_nb.analyses.presentations import grey_rates
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
-from retina_nb.analyses.tuning.presentations import grey_rates
 from retina_nb.errors import UserError
+from retina_nb.peaks import peak_place
 from retina_nb.stimuli import Screen, Stimulus, motion_reversal, moving_bar, object_motion
 
 
@@ -140,7 +141,7 @@ def motion_reversal_response(
     since = start + screen.frames(0.1)
     dark = peak(rates[..., since:]).max(axis=2).argmax(axis=1)
     rates = rates[np.arange(len(rates)), dark]
-    late = (peak_bin(rates[..., since:]) + since - start) / screen.rate
+    late = (peak_place(rates[..., since:]) + since - start) / screen.rate
     late[peak(rates[..., since:]) < np.maximum(0.1, 0.1 * rates.max(axis=-1))] = np.nan
     back = np.asarray(distances) / speed
     score = np.array([1 - slope(back, one) for one in late])

@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import grey_rates, local_responses
 from retina_nb.analyses.subjects import Subject
-from retina_nb.analyses.tuning.presentations import grey_rates, local_responses
+from retina_nb.peaks import peak_place
 from retina_nb.stimuli import Stimulus
 
 
@@ -73,15 +74,6 @@ def peak(rates: Float[np.ndarray, "*shape time"]) -> Float[np.ndarray, "*shape"]
     return rates.max(axis=-1).clip(min=0)
 
 
-def peak_bin(rates: Float[np.ndarray, "*shape time"]) -> Float[np.ndarray, "*shape"]:
-    """When the rate is largest, in bins and parts of them, by the parabola through the largest and its neighbours."""
-    top = rates.argmax(axis=-1).clip(1, rates.shape[-1] - 2)
-    left, middle, right = (np.take_along_axis(rates, top[..., None] + step, -1)[..., 0] for step in (-1, 0, 1))
-    curvature = left - 2 * middle + right
-    shift = np.divide(left - right, 2 * curvature, out=np.zeros_like(curvature), where=curvature < 0)
-    return top + shift.clip(-0.5, 0.5)
-
-
 def first_peak_bin(rates: Float[np.ndarray, "*shape time"], part: float = 0.5) -> Float[np.ndarray, "*shape"]:
     """When the rate has its first peak of at least a part of the largest rate, in bins and parts of them.
 
@@ -91,7 +83,7 @@ def first_peak_bin(rates: Float[np.ndarray, "*shape time"], part: float = 0.5) -
     peaks = (inner >= rates[..., :-2]) & (inner >= rates[..., 2:]) & (inner >= part * rates.max(-1, keepdims=True))
     first = np.where(peaks.any(axis=-1), peaks.argmax(axis=-1) + 1, rates.argmax(axis=-1))
     after = np.arange(rates.shape[-1]) > first[..., None] + 1
-    return peak_bin(np.where(after, rates.min(axis=-1, keepdims=True), rates))
+    return peak_place(np.where(after, rates.min(axis=-1, keepdims=True), rates))
 
 
 def crossing_bin(

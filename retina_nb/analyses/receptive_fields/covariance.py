@@ -8,7 +8,6 @@ from jaxtyping import Float, Int
 from scipy.linalg import cholesky, eigh, eigvalsh, solve_triangular
 
 from retina_nb.analyses.receptive_fields.reverse_correlation import (
-    bins_with_history,
     neuron_table,
     spike_triggered_averages,
 )
@@ -100,7 +99,7 @@ def spike_triggered_covariance(
     """
     if shuffles < 2:
         raise UserError(f"shuffles={shuffles} make no null: use 2 or more")
-    bins = bins_with_history(recording, lags, split)
+    bins = recording.bins_with_history(split, lags - 1)
     apart = round(_APART * recording.rate)
     if len(bins) <= 2 * apart:
         raise UserError(f"session {recording.session} has {len(bins)} {split} bins, more than {2 * apart} are needed")

@@ -9,7 +9,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
-from retina_nb.analyses.receptive_fields.reverse_correlation import bins_with_history
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.recording import Recording
 
@@ -72,7 +71,7 @@ def operating_points(
     Raises:
         UserError: if no bin of the split has the history.
     """
-    bins = bins_with_history(recording, lag + 1, split)
+    bins = recording.bins_with_history(split, lag)
     ends = np.random.default_rng(seed).choice(bins, min(stimuli, len(bins)), replace=False)
     windows = recording.stimulus_at((ends[:, None] + np.arange(-lag, 1)).ravel())
     channel, _, height, width = windows.shape

@@ -48,7 +48,7 @@ def spike_triggered_averages(recording: Recording, *, lags: int = 20, split: str
     Raises:
         UserError: if no bin of the split has the history.
     """
-    bins = bins_with_history(recording, lags, split)
+    bins = recording.bins_with_history(split, lags - 1)
     response = recording.responses[bins] - recording.responses[bins].mean(axis=0)
     total = recording.responses[bins].sum(axis=0)
     linear = weighted_sums(recording, bins, response, lags) / total.clip(min=1e-12)[:, None, None, None, None]
@@ -78,7 +78,7 @@ def significance(
     Raises:
         UserError: if no bin of the split has the history, or there are too few bins to shift.
     """
-    bins = bins_with_history(recording, lags, split)
+    bins = recording.bins_with_history(split, lags - 1)
     apart = round(_APART * recording.rate)
     if len(bins) <= 2 * apart:
         raise UserError(
@@ -109,20 +109,6 @@ def weighted_sums(
             stimulus = recording.stimulus_at(bins[part] - (lags - 1 - lag))
             sums[lag] += weights[part].T @ stimulus.swapaxes(0, 1).reshape(len(bins[part]), -1)
     return sums.reshape(lags, -1, channel, height, width).transpose(1, 2, 0, 3, 4)
-
-
-def bins_with_history(recording: Recording, lags: int, split: str) -> Int[np.ndarray, " bin"]:
-    """The bins of a split that have `lags` bins of their presentation, themselves included.
-
-    Raises:
-        UserError: if there is none.
-    """
-    bins = recording.bins(split)
-    since = bins - recording.onsets[np.searchsorted(recording.onsets, bins, side="right") - 1]
-    bins = bins[since >= lags - 1]
-    if not len(bins):
-        raise UserError(f"session {recording.session} has no {split} bin with {lags - 1} bins of history")
-    return bins
 
 
 def neuron_table(recording: Recording) -> pd.DataFrame:

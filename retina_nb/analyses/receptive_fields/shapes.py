@@ -9,6 +9,7 @@ from scipy.optimize import curve_fit
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
 from retina_nb.errors import UserError
+from retina_nb.peaks import peak_place
 
 _NEAR = 1.0  # pixels: blur of the weights with which the time course is read around the centre
 
@@ -96,7 +97,8 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
     spatial = np.einsum("cthw,t->chw", linear, temporal)
     colour = (spatial * near).sum(axis=(1, 2))
     values = np.linalg.svd(linear.transpose(1, 0, 2, 3).reshape(lags, -1), compute_uv=False)
-    peak, height_at_peak = _peak(temporal)
+    height_at_peak = temporal[np.abs(temporal).argmax()]
+    peak = lags - 1 - peak_place(temporal * np.sign(height_at_peak))  # bins before the present
     # The map of all channels, each with the sign that it has in the centre.
     mixed = np.tensordot(colour / np.abs(colour).sum(), spatial, axes=1)
     center, sigma, orientation = _fit_gaussian(mixed, place)
@@ -114,17 +116,6 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
         "surround": np.asarray(-mixed.clip(max=0).sum() / own if own > 0 else np.nan),
         "colour": colour * np.sign(colour[np.abs(colour).argmax()]) / np.abs(colour).sum(),
     }
-
-
-def _peak(temporal: np.ndarray) -> tuple[float, float]:
-    """Bins before the present at which a time course peaks, between bins, and its value in the bin of the peak."""
-    at = int(np.abs(temporal).argmax())
-    shift = 0.0
-    if 0 < at < len(temporal) - 1:
-        before, here, after = np.abs(temporal[at - 1 : at + 2]) * np.sign(temporal[at - 1 : at + 2] * temporal[at])
-        curvature = before - 2 * here + after
-        shift = 0.5 * (before - after) / curvature if curvature < 0 else 0.0
-    return len(temporal) - 1 - at - shift, float(temporal[at])
 
 
 def _gaussian(size: tuple[int, int], place: np.ndarray, sigma: float) -> np.ndarray:

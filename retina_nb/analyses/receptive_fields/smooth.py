@@ -1,15 +1,17 @@
 """A regularised estimate of receptive fields from any stimulus: smooth, and free of the stimulus's own correlations."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
+from scipy.sparse.linalg import LinearOperator, cg
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
-from retina_nb.analyses.receptive_fields.reverse_correlation import bins_with_history, neuron_table
+from retina_nb.analyses.receptive_fields.reverse_correlation import neuron_table
 from retina_nb.analyses.receptive_fields.windows import corners_of, seen_before
 from retina_nb.errors import UserError
+from retina_nb.metrics import pearson
 from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.recording import Recording
 
@@ -52,7 +54,7 @@ def smooth_receptive_fields(
     chosen = np.arange(recording.n_neurons) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
     if not len(chosen) or chosen.min() < 0 or chosen.max() >= recording.n_neurons:
         raise UserError(f"session {recording.session} has neurons 0 to {recording.n_neurons - 1}, not {neurons}")
-    bins, tests = (bins_with_history(recording, lags, one) for one in (split, held_out))
+    bins, tests = (recording.bins_with_history(one, lags - 1) for one in (split, held_out))
     channel, height, width = recording.movie.frame_shape
     window = min(window, height, width)
     places = locate_receptive_fields(recording) if centers is None else centers
@@ -63,9 +65,10 @@ def smooth_receptive_fields(
         seen, later = (seen_before(recording, part, lags, corner, window) for part in (bins, tests))
         response, answer = (recording.responses[part, neuron].astype(np.float32) for part in (bins, tests))
         tried = _ridge(seen, response, (channel, lags, window, window), smoothness, strengths)
-        scores = [np.nan_to_num(_correlation(later @ one, answer)) for one in tried]
+        scores = pearson(later @ tried.T, answer[:, None].repeat(len(tried), axis=1))
         y, x = corner
-        field[:, :, y : y + window, x : x + window] = tried[int(np.argmax(scores))].reshape(channel, lags, window, -1)
+        best = tried[np.nan_to_num(scores).argmax()]
+        field[:, :, y : y + window, x : x + window] = best.reshape(channel, lags, window, window)
     return make_fields(
         linear,
         np.sqrt((linear**2).mean(axis=(1, 2))),
@@ -77,7 +80,7 @@ def smooth_receptive_fields(
 
 def _ridge(
     seen: np.ndarray, response: np.ndarray, shape: tuple[int, ...], smoothness: float, strengths: tuple[float, ...]
-) -> list[np.ndarray]:
+) -> Float[np.ndarray, "strength dimension"]:
     """The filter at each strength, by conjugate gradients."""
     seen = seen - seen.mean(axis=0)
     level = float((seen**2).mean())
@@ -87,27 +90,11 @@ def _ridge(
 
     target = blur(seen.T @ (response - response.mean())) / len(seen)
 
-    def normal(strength: float) -> Callable[[np.ndarray], np.ndarray]:
-        return lambda one: blur(seen.T @ (seen @ blur(one))) / len(seen) + strength * level * one
+    def solved(strength: float) -> np.ndarray:
+        def normal(one: np.ndarray) -> np.ndarray:
+            return blur(seen.T @ (seen @ blur(one))) / len(seen) + strength * level * one
 
-    return [blur(_conjugate_gradients(normal(strength), target)) for strength in strengths]
+        matrix = LinearOperator((len(target), len(target)), matvec=normal, dtype=target.dtype)
+        return cg(matrix, target, rtol=0, maxiter=_ITERATIONS)[0]
 
-
-def _conjugate_gradients(matrix: Callable[[np.ndarray], np.ndarray], target: np.ndarray) -> np.ndarray:
-    solution, residual = np.zeros_like(target), target.copy()
-    direction, size = residual.copy(), float(residual @ residual)
-    for _ in range(_ITERATIONS):
-        if size <= 0:
-            break
-        image = matrix(direction)
-        step = size / float(direction @ image)
-        solution += step * direction
-        residual -= step * image
-        last, size = size, float(residual @ residual)
-        direction = residual + size / last * direction
-    return solution
-
-
-def _correlation(one: np.ndarray, other: np.ndarray) -> float:
-    spread = one.std() * other.std()
-    return float(((one - one.mean()) * (other - other.mean())).mean() / spread) if spread > 0 else 0.0
+    return np.stack([blur(solved(strength)) for strength in strengths])

@@ -3,6 +3,6 @@
 from retina_nb.analyses.stimulus_optimization.ascent import OPTIMIZERS, Ascent, ascend
 from retina_nb.analyses.stimulus_optimization.centred import centred
 from retina_nb.analyses.stimulus_optimization.constraints import Constraint, projection
-from retina_nb.analyses.stimulus_optimization.own_rates import looked_at, own_rates
+from retina_nb.analyses.stimulus_optimization.own_rates import own_rates
 
-__all__ = ["OPTIMIZERS", "Ascent", "Constraint", "ascend", "centred", "looked_at", "own_rates", "projection"]
+__all__ = ["OPTIMIZERS", "Ascent", "Constraint", "ascend", "centred", "own_rates", "projection"]

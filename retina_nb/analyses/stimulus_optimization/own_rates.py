@@ -1,11 +1,10 @@
-"""The rate of one neuron for each stimulus, without the work for all the others, and where that neuron looks."""
+"""The rate of one neuron for each stimulus, without the work for all the others."""
 
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb import nonlinearities
@@ -26,30 +25,6 @@ def own_rates(subject: Subject) -> OwnRates:
     mean of its members'.
     """
     return _own_rates(subject, subject.model)
-
-
-def looked_at(
-    subject: Subject, rates: OwnRates, *, stimuli: int = 8, batch_size: int = 16, seed: int = 0
-) -> Float[np.ndarray, "neuron 2"]:
-    """Where each neuron looks (y, x) in pixels: the centroid of what exceeds half of its largest sensitivity.
-
-    Sensitivity is the root mean square of the response's gradient at white noise of standard deviation 1, over
-    `stimuli` of them, channels and lags.
-    """
-    rng = torch.Generator().manual_seed(seed)
-    channel, height, width = subject.stimulus_shape
-    noise = torch.randn(stimuli, channel, subject.lag + 1, height, width, generator=rng).to(subject.device)
-    maps = []
-    for part in torch.arange(len(subject.neurons), device=subject.device).split(max(1, batch_size // stimuli)):
-        shown = noise.repeat(len(part), 1, 1, 1, 1).requires_grad_()
-        with torch.enable_grad():
-            total = rates(shown, part.repeat_interleave(stimuli)).sum()
-        (gradient,) = torch.autograd.grad(total, shown)
-        maps.append(gradient.square().mean(dim=(1, 2)).unflatten(0, (-1, stimuli)).mean(dim=1).sqrt())
-    sensitivity = torch.cat(maps).cpu().numpy()
-    weight = (sensitivity - sensitivity.max(axis=(1, 2), keepdims=True) / 2).clip(min=0) + 1e-12
-    grid = np.indices((height, width))
-    return np.einsum("khw,nhw->nk", grid, weight) / weight.sum(axis=(1, 2))[:, None]
 
 
 def _own_rates(subject: Subject, model: Any) -> OwnRates:

@@ -1,6 +1,6 @@
 """What neurons prefer: polarity, direction, speed, frequency, size, contrast and colour, from textbook stimuli."""
 
-from retina_nb.analyses.tuning.centers import find_centers
+from retina_nb.analyses.receptive_fields.centers import find_centers
 from retina_nb.analyses.tuning.chirps import ChirpResponses, chirp_responses
 from retina_nb.analyses.tuning.colours import FIELDS, ColourTuning, colour_tuning
 from retina_nb.analyses.tuning.curves import TuningCurve, fit_naka_rushton, naka_rushton

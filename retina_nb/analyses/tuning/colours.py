@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import grey_rates, local_responses
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.measures import relative_difference, strongest
-from retina_nb.analyses.tuning.presentations import grey_rates, local_responses
 from retina_nb.analyses.tuning.spots import BEFORE
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, Stimulus, annulus, flash, spot

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from retina_nb.analyses.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.analyses.tuning.measures import mean_from, relative_difference, strongest
-from retina_nb.analyses.tuning.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, drifting_grating, moving_bar
 

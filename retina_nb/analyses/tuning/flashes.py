@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import grey_rates, local_responses
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.measures import relative_difference
-from retina_nb.analyses.tuning.presentations import grey_rates, local_responses
 from retina_nb.analyses.tuning.spots import BEFORE
 from retina_nb.errors import UserError
+from retina_nb.peaks import peak_place
 from retina_nb.stimuli import Screen, Stimulus, spot
 
 
@@ -126,13 +127,8 @@ def flash_responses(
 
 
 def _peak_bins(above: np.ndarray) -> np.ndarray:
-    """Bin of the peak of each course (neuron, time), refined by a parabola; NaN for one that does not rise."""
-    rows, best = np.arange(len(above)), above.argmax(axis=1)
-    inner = best.clip(1, above.shape[1] - 2)
-    left, middle, right = (above[rows, inner + step] for step in (-1, 0, 1))
-    bend = left - 2 * middle + right
-    shift = np.divide(left - right, 2 * bend, out=np.zeros_like(bend), where=(bend < 0) & (inner == best))
-    return np.where(above[rows, best] > 1e-3, best + shift, np.nan)
+    """Place of the peak of each course (neuron, time), in bins; NaN for one that does not rise."""
+    return np.where(above.max(axis=1) > 1e-3, peak_place(above), np.nan)
 
 
 def _transience(above: np.ndarray) -> np.ndarray:

@@ -1,14 +1,10 @@
 """What is measured of a neuron's rates, and how two numbers compare."""
 
-from collections.abc import Callable
-
 import numpy as np
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import Measure
 from retina_nb.errors import UserError
-
-# From rates (events per second) in the bins of a stimulus to one number or more.
-Measure = Callable[[Float[np.ndarray, "*shape time"]], Float[np.ndarray, "..."]]
 
 
 def strongest(window: int) -> Measure:

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.analyses.tuning.curves import TuningCurve, rising
 from retina_nb.analyses.tuning.measures import Measure, from_bin, strongest
-from retina_nb.analyses.tuning.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.errors import UserError
 from retina_nb.stimuli import Screen, Stimulus, drifting_grating, moving_bar
 

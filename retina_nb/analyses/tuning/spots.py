@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from retina_nb.analyses.presentations import grey_rates, local_responses
+from retina_nb.analyses.receptive_fields.centers import centers_or_found
 from retina_nb.analyses.subjects import subject
-from retina_nb.analyses.tuning.centers import centers_or_found
 from retina_nb.analyses.tuning.curves import TuningCurve, rising
 from retina_nb.analyses.tuning.measures import strongest
-from retina_nb.analyses.tuning.presentations import grey_rates, local_responses
 from retina_nb.stimuli import Screen, Stimulus, spot
 
 # Seconds of grey before a spot; as many as needed come before, of which nothing is measured.

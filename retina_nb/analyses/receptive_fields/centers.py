@@ -3,7 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
-from retina_nb.analyses.receptive_fields import receptive_fields
+from retina_nb.analyses.receptive_fields.gradients import receptive_fields
 from retina_nb.analyses.subjects import Subject
 from retina_nb.errors import UserError
 

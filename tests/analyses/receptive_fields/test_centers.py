@@ -11,6 +11,7 @@ from retina_nb.analyses.tuning import find_centers, flash_responses, size_tuning
 def test_places_are_found_from_the_gradient(truth, cells):
     found = find_centers(subject(truth))
     distance = np.linalg.norm(found - cells[["y", "x"]], axis=1)
+    assert distance[~cells["nonlinear"].to_numpy()].max() < 0.5
     assert np.median(distance) < 0.5
     assert (distance < 1.5).all()
 

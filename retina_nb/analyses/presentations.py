@@ -7,8 +7,10 @@ from jaxtyping import Float
 from tqdm.auto import tqdm
 
 from retina_nb.analyses.subjects import Subject, subject
-from retina_nb.analyses.tuning.measures import Measure
 from retina_nb.stimuli import Stimulus, batch
+
+# From rates (events per second) in the bins of a stimulus to one number or more.
+Measure = Callable[[Float[np.ndarray, "*shape time"]], Float[np.ndarray, "..."]]
 
 # An experiment that shows more batches than this shows its progress.
 _LONG = 300

@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
+from retina_nb.analyses.presentations import grey_rates, local_responses, responses_to
 from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.measures import strongest
-from retina_nb.analyses.tuning.presentations import grey_rates, local_responses, responses_to
 from retina_nb.stimuli import Screen, moving_bar, spot
 
 PLACES = {"b": [(1, 2), (4, 4)], "a": [(2, 1), (3, 5), (1, 6)]}
