@@ -16,6 +16,7 @@ from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.recording import Recording
 
 _ITERATIONS = 15  # of conjugate gradients: what they have not found by then is noise
+_CONVERGED = 1e-5  # of the residual: iterations beyond what single precision resolves divide zero by zero
 
 
 def smooth_receptive_fields(
@@ -95,6 +96,6 @@ def _ridge(
             return blur(seen.T @ (seen @ blur(one))) / len(seen) + strength * level * one
 
         matrix = LinearOperator((len(target), len(target)), matvec=normal, dtype=target.dtype)
-        return cg(matrix, target, rtol=0, maxiter=_ITERATIONS)[0]
+        return cg(matrix, target, rtol=_CONVERGED, maxiter=_ITERATIONS)[0]
 
     return np.stack([blur(solved(strength)) for strength in strengths])

@@ -52,3 +52,9 @@ def test_what_does_not_exist_is_refused(recording):
         smooth_receptive_fields(recording, neurons=2)
     with pytest.raises(rnb.UserError, match="bins of history"):
         smooth_receptive_fields(recording, lags=5000)
+
+
+def test_a_problem_solved_before_the_last_iteration_gives_numbers(fields):
+    recording = planted_recording(fields, [np.exp, np.exp], frames=white(300))
+    found = smooth_receptive_fields(recording, centers=PLACES, lags=LAGS, window=1, strengths=(1e4,))
+    assert np.isfinite(found.linear).all()
