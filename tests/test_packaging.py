@@ -55,7 +55,8 @@ def test_every_package_that_is_imported_is_declared():
             elif isinstance(node, ast.ImportFrom) and not node.level:
                 imported.add(node.module.split(".")[0])
     homes = packages_distributions()
-    known = requirements(PROJECT["dependencies"] + PROJECT["optional-dependencies"]["video"]).keys()
+    extras = PROJECT["optional-dependencies"]
+    known = requirements(PROJECT["dependencies"] + extras["video"] + extras["cluster"]).keys()
     needed = imported - sys.stdlib_module_names - {"retina_nb"}
     assert {name for name in needed if known.isdisjoint(map(canonicalize_name, homes[name]))} == set()
 
