@@ -8,7 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retina_nb.cores.convolutions.frames import convolve_images, convolve_traces, to_images, to_movie
+from retina_nb.cores.convolutions.frames import convolve_images, convolve_traces, to_images, to_movie, turned
+
+# oneDNN convolves a row at a time, and rows of fewer pixels leave it idle.
+_FULL_ROW = 12
 
 
 def basis_first(
@@ -19,6 +22,9 @@ def basis_first(
     padding: tuple[int, int] = (0, 0),
 ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
     """The same as `dense`."""
+    if x.shape[4] < min(_FULL_ROW, x.shape[3]):
+        padding = (padding[1], padding[0])
+        return turned(basis_first(turned(x), time_weights, basis, spatial.transpose(2, 3), padding))
     x = x.contiguous(memory_format=torch.channels_last_3d)
     out = None
     for function, weights in zip(basis, time_weights.unbind(dim=2), strict=True):

@@ -70,3 +70,20 @@ class _SideBySide(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         return grads[0].contiguous()
+
+
+def turned(
+    movie: Float[Tensor, "batch feature time height width"],
+) -> Float[Tensor, "batch feature time width height"]:
+    """Rows as columns, laid out anew, and so are gradients."""
+    return _Turned.apply(movie)
+
+
+class _Turned(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, movie: Tensor) -> Tensor:
+        return movie.transpose(3, 4).contiguous(memory_format=torch.channels_last_3d)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0].transpose(3, 4).contiguous(memory_format=torch.channels_last_3d)
