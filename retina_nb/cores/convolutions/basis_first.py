@@ -5,10 +5,11 @@ functions does the rest.
 """
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from retina_nb.cores.convolutions.frames import convolve_images, convolve_traces, to_images, to_movie, turned
+from retina_nb.cores.convolutions.frames import convolve_traces, to_images, to_movie, turned
 
 # oneDNN convolves a row at a time, and rows of fewer pixels leave it idle.
 _FULL_ROW = 12
@@ -29,7 +30,7 @@ def basis_first(
     out = None
     for function, weights in zip(basis, time_weights.unbind(dim=2), strict=True):
         past = to_images(convolve_traces(x, function.expand(x.shape[1], -1)))
-        seen = convolve_images(past, spatial * weights[..., None, None], padding)
+        seen = F.conv2d(past, spatial * weights[..., None, None], padding=padding)
         out = seen if out is None else out.add_(seen)
     assert out is not None
     return to_movie(out, len(x))

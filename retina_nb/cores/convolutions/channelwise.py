@@ -6,7 +6,8 @@ It does the fewest multiplications there are for separable kernels, but keeps a 
 from jaxtyping import Float
 from torch import Tensor
 
-from retina_nb.cores.convolutions.frames import convolve_images, convolve_traces, side_by_side, to_movie
+from retina_nb.cores.convolutions.frames import convolve_traces, to_movie
+from retina_nb.cores.convolutions.single_channel import convolve_single_channel
 
 
 def channelwise(
@@ -21,8 +22,7 @@ def channelwise(
     out = None
     for channel in range(x.shape[1]):
         images = x[:, channel].flatten(0, 1)[:, None]
-        seen = convolve_images(images, spatial[:, channel, None], padding)
-        seen = side_by_side(seen)
+        seen = convolve_single_channel(images, spatial[:, channel, None], padding)
         drive = convolve_traces(to_movie(seen, len(x)), temporal[:, channel])
         out = drive if out is None else out + drive
     assert out is not None

@@ -4,37 +4,12 @@ Movies of many features are kept with the features of a pixel side by side, as (
 every frame is then an image, and every pixel a time course, in the layout that oneDNN is fastest in, without a copy.
 """
 
-from itertools import pairwise
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-
-# oneDNN leaves its fast path for gradients of kernels that are wider.
-_WIDEST = 14
-
-
-def convolve_images(
-    images: Float[Tensor, "image channel height width"],
-    kernels: Float[Tensor, "feature channel kernel_height kernel_width"],
-    padding: tuple[int, int],
-) -> Float[Tensor, "image feature height_out width_out"]:
-    """Convolution in space; wide kernels in parts."""
-    width = kernels.shape[-1]
-    if width <= _WIDEST:
-        return F.conv2d(images, kernels, padding=padding)
-    if padding[1]:
-        images = F.pad(images, (padding[1], padding[1]))
-    places = images.shape[-1] - width + 1
-    parts = -(-width // _WIDEST)
-    edges = [part * width // parts for part in range(parts + 1)]
-    seen = [
-        F.conv2d(images[..., left : right + places - 1], kernels[..., left:right], padding=(padding[0], 0))
-        for left, right in pairwise(edges)
-    ]
-    return sum(seen[1:], seen[0])
 
 
 def convolve_traces(
@@ -55,21 +30,6 @@ def to_movie(
 ) -> Float[Tensor, "batch feature time height width"]:
     """Images as movies again; no copy if features lie side by side."""
     return images.permute(0, 2, 3, 1).unflatten(0, (batch, -1)).permute(0, 4, 1, 2, 3)
-
-
-def side_by_side(images: Float[Tensor, "image feature height width"]) -> Float[Tensor, "image feature height width"]:
-    """The same images, with the features of a pixel side by side; gradients come back as the images were."""
-    return _SideBySide.apply(images)
-
-
-class _SideBySide(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, images: Tensor) -> Tensor:
-        return images.contiguous(memory_format=torch.channels_last)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0].contiguous()
 
 
 def turned(
