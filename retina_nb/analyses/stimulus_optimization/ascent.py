@@ -111,7 +111,7 @@ def ascend(
 
 def rows_at_once(device: torch.device | None) -> int:
     """How many stimuli to compute at once; on a CPU, memory for more than a few would be asked for anew each time."""
-    return 16 if device is None or device.type == "cpu" else 256
+    return 50 if device is None or device.type == "cpu" else 256
 
 
 def _ascend(
@@ -148,7 +148,7 @@ def _ascend(
     for step in range(1, steps + 1):
         place = state["place"]
         state["stimulus"] = project(propose(state, size, step), part[place])
-        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place])
+        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place], last=step == steps)
         history[place, step] = score
         _keep_best(state, score)
         record = torch.cat([record, state["best_score"][:, None]], dim=1)
@@ -167,11 +167,14 @@ def _ascend(
     return Ascent(best, scores, history, converged), moved
 
 
-def _with_gradient(objective: Objective, stimulus: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
+def _with_gradient(
+    objective: Objective, stimulus: Tensor, rows: Tensor, *, last: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Scores and their gradients; no step follows the last, which has the score alone."""
+    with torch.set_grad_enabled(not last):
         shown = stimulus.detach().requires_grad_()
         score = objective(shown, rows)
-        (gradient,) = torch.autograd.grad(score.sum(), shown)
+        gradient = shown if last else torch.autograd.grad(score.sum(), shown)[0]
     if not bool(score.isfinite().all()):
         raise UserError("the model's response to a stimulus is not finite: tighten the constraints, or check the model")
     return score.detach(), gradient
