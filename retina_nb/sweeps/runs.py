@@ -11,7 +11,7 @@ import os
 import platform
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,25 +45,23 @@ def run_name(notebook: str | Path, parameters: Mapping[str, Any] | None = None) 
     Raises:
         UserError: if the notebook cannot be read or has no such parameters.
     """
-    source = Path(notebook)
-    return _name(read_notebook(source), all_parameters(source, parameters or {}))
+    (name,) = name_runs(notebook, [parameters or {}])
+    return name
 
 
-def all_parameters(notebook: Path, given: Mapping[str, Any]) -> dict[str, Any]:
-    """What a run of a notebook depends on: its defaults and, in their place, the `given` parameters, checked.
+def name_runs(notebook: str | Path, sets: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The names of runs and all of their parameters: the notebook's defaults and, in their place, those of a set.
 
-    Paths of what exists are made absolute, because every run has a working directory of its own.
+    Sets that come to the same are one run. Paths of what exists are made absolute, because every run has a working
+    directory of its own.
 
     Raises:
         UserError: if the notebook cannot be read or has no such parameters.
     """
-    defaults = notebook_parameters(notebook)
-    parameters = defaults | check_parameters(given, defaults, notebook.name)
-    parameters.pop(OUTPUT_DIR, None)
-    return {
-        name: float(value) if isinstance(defaults[name], float) else _absolute(value)
-        for name, value in parameters.items()
-    }
+    source = Path(notebook)
+    document, defaults = read_notebook(source), notebook_parameters(source)
+    runs = (_all_parameters(defaults, check_parameters(given, defaults, source.name)) for given in sets)
+    return {_name(document, parameters): parameters for parameters in runs}
 
 
 def run_once(
@@ -100,9 +98,7 @@ def run_once(
             be written.
     """
     source = Path(notebook).absolute()
-    document = read_notebook(source)
-    values = all_parameters(source, parameters or {})
-    name = _name(document, values)
+    document, ((name, values),) = read_notebook(source), name_runs(source, [parameters or {}]).items()
     folder = Path(folder).absolute()
     make_writable(folder)
     with claim(folder, name, wait=wait) as claimed:
@@ -126,6 +122,27 @@ def read_run(folder: Path) -> dict[str, Any]:
     return known | {"folder": str(folder), "notebook": str(notebook)}
 
 
+def find_runs(folder: Path) -> dict[str, dict[str, Any]]:
+    """What is known of all runs in a folder, by their names, where ``status`` may be ``"running"``, too."""
+    runs: dict[str, dict[str, Any]] = {}
+    for status in folder.glob(f"*/{_STATUS}"):
+        if status.parent.name.startswith("."):
+            continue
+        try:
+            run = read_run(status.parent)
+        except FileNotFoundError:  # it was renamed meanwhile
+            continue
+        if status.parent.name.endswith(UNFINISHED) and _is_claimed(folder, run["name"]):
+            run |= {"status": "running", "error": None}
+        known = runs.get(run["name"])
+        if known is None or (run["status"] == "complete", run["started"]) > (
+            known["status"] == "complete",
+            known["started"],
+        ):
+            runs[run["name"]] = run
+    return runs
+
+
 def read_results(folder: Path) -> dict[str, Any]:
     """What the notebook of a run wrote to ``results.json``."""
     text = _text(folder / _RESULTS)
@@ -145,6 +162,21 @@ def claim(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
         yield True
     finally:
         lock.release()
+
+
+def _is_claimed(folder: Path, name: str) -> bool:
+    if not (folder / f".{name}.lock").exists():
+        return False
+    with claim(folder, name, wait=False) as free:
+        return not free
+
+
+def _all_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: float(value) if isinstance(defaults[name], float) else _absolute(value)
+        for name, value in {**defaults, **given}.items()
+        if name != OUTPUT_DIR
+    }
 
 
 def _name(document: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> str:

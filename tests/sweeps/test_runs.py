@@ -84,8 +84,9 @@ def test_paths_of_what_exists_hold_in_the_working_directory_of_the_run(notebook,
     (tmp_path / "data" / "a.h5").write_text("")
     monkeypatch.chdir(tmp_path)
     given = {"preset": "data/a.h5", "overrides": ["data/a.h5", "data/none.h5", "data"]}
-    assert runs.all_parameters(notebook, given)["preset"] == str(tmp_path / "data" / "a.h5")
-    assert runs.all_parameters(notebook, given)["overrides"] == [str(tmp_path / "data/a.h5"), "data/none.h5", "data"]
+    (parameters,) = runs.name_runs(notebook, [given, given]).values()
+    assert parameters["preset"] == str(tmp_path / "data" / "a.h5")
+    assert parameters["overrides"] == [str(tmp_path / "data/a.h5"), "data/none.h5", "data"]
 
 
 @pytest.mark.parametrize(
