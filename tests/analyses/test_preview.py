@@ -7,6 +7,8 @@ import torch
 import retina_nb as rnb
 from retina_nb import UserError, stimuli
 from retina_nb.analyses.preview import preview, preview_recorded
+from retina_nb.analyses.subjects import subject
+from retina_nb.stimuli.menu import parameters_of, stimulus_by_name, stimulus_names
 
 
 @pytest.fixture(scope="module")
@@ -29,6 +31,18 @@ def test_a_preview_has_a_response_for_each_frame(truth):
     assert np.array_equal(seen.rates["twin"], seen.rates["truth"])
     assert seen.agreement("truth") == pytest.approx(1)
     assert seen.seconds[[0, -1]] == pytest.approx([0, 3 - 1 / 30])
+
+
+@pytest.mark.parametrize("name", stimulus_names())
+def test_a_twin_is_asked_the_short_way_what_it_says_the_long_way(name):
+    twin = rnb.load_twin("simulated")
+    needed = {"spot": {"diameter": 300.0}, "annulus": {"inner": 200.0, "outer": 700.0}}.get(name, {})
+    needed |= {"direction": 30.0} if "direction" in parameters_of(name) else {}
+    needed |= {"wavelength": 300.0} if "wavelength" in parameters_of(name) else {}
+    shown = stimulus_by_name(name, stimuli.Screen.of(twin), **needed)
+    seen = preview(twin, shown, session="simulated_2", neuron=7)
+    expected = subject(twin, session="simulated_2", neurons=7).show(shown.frames[None])[0, :, 0] * 30
+    assert np.abs(seen.rates["twin"] - expected).max() < 1e-4 * expected.max()
 
 
 def test_no_agreement_is_told_where_nothing_changes(truth):
