@@ -18,7 +18,7 @@ _STYLES: dict[str, dict[str, Any]] = {
     "twin": {"color": COLOURS["twin"], "lw": 1.5, "label": "twin"},
 }
 
-_CALLED = {"truth": "truth", "recorded": "recorded"}
+_CALLED = {"truth": "truth", "recorded": "recording"}
 # Inches. Everything has its place at once: a layout that is found anew would move under a slider, and takes its time.
 _SIZE, _LEFT, _GAP = (6.8, 4.9), 0.75, 0.12
 _FRAME_HIGH, _FRAMES_WIDE = 1.9, 4.4
