@@ -17,7 +17,8 @@ LIMIT = 1e-4  # the largest difference of results, as a share of their largest n
 _LEAST_S = 0.3  # shorter work is repeated until it takes so long, or the clock and a cold cache would be measured
 
 Results = Mapping[str, Any]  # numbers, arrays or tensors by name
-Call = Callable[[], Results]
+# Does the work and gives the results, or something that makes them of what is there, which is not timed.
+Call = Callable[[], Results | Callable[[], Results]]
 
 
 class Refused(Exception):
@@ -57,7 +58,7 @@ class Pair:
     work: str
     ours: Call
     peer: Call
-    reference: Call | None = None
+    reference: Callable[[], Results] | None = None
     ours_units: float = 1.0
     peer_units: float = 1.0
 
@@ -115,7 +116,7 @@ def measure(pair: Pair, options: Options) -> Measurement:
     return Measurement(pair.work, times["ours"], times["peer"], largest, others=others, notes=notes)
 
 
-def compare(ours: Results, peer: Results, reference: Call | None = None) -> tuple[float, list[str]]:
+def compare(ours: Results, peer: Results, reference: Callable[[], Results] | None = None) -> tuple[float, list[str]]:
     """The largest difference of results, and what to know of it.
 
     If both differ, and a reference in float64 says that it is the peer that is wrong, ours is compared with that.
@@ -164,7 +165,8 @@ class _Clock:
         started = time.perf_counter()
         found = call()
         self._synchronize()
-        return time.perf_counter() - started, {name: _array(value) for name, value in found.items()}
+        seconds = time.perf_counter() - started
+        return seconds, {name: _array(value) for name, value in (found() if callable(found) else found).items()}
 
     def repeats(self, call: Call, seconds: float) -> int:
         """How often to call in one repetition."""

@@ -69,14 +69,13 @@ class OurStep:
         )
         self.optimizer = self.training.configure_optimizers()
 
-    def __call__(self) -> Results:
-        """Loss, gradients, and weights after the step."""
+    def __call__(self) -> Callable[[], Results]:
         self.optimizer.zero_grad()
         loss = _silent(self.training.training_step, self.batch, 0)
         loss.backward()
         self.optimizer.step()
         self.training.on_train_batch_end(None, self.batch, 0)
-        return _results(loss, self.training.twin)
+        return partial(_results, loss, self.training.twin)
 
 
 class PeerStep:
@@ -88,19 +87,18 @@ class PeerStep:
         self.model, self.point = model, DataPoint(stimulus, responses)
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
 
-    def __call__(self) -> Results:
-        """Loss, gradients, and weights after the step, by our names."""
+    def __call__(self) -> Callable[[], Results]:
         self.optimizer.zero_grad()
         loss = _silent(self.model.training_step, (SESSION, self.point), 0)
         loss.backward()
         self.optimizer.step()
-        return _results(loss, self.model, by_our_names)
+        return partial(_results, loss, self.model, by_our_names)
 
 
 def exact_step(model: Any, stimulus: Tensor, responses: Tensor) -> Results:
     """openretina's step in float64."""
     with float64():
-        return PeerStep(model.double(), stimulus.double(), responses.double())()
+        return PeerStep(model.double(), stimulus.double(), responses.double())()()
 
 
 @contextmanager
@@ -124,17 +122,19 @@ def float64() -> Iterator[None]:
 def _results(
     loss: Tensor, model: nn.Module, named: Callable[[dict[str, Tensor]], dict[str, Tensor]] = lambda weights: weights
 ) -> Results:
+    """Loss, gradients, and weights after the step, by our names.
+
+    The first step of AdamW is the gradient's sign, which rounding decides where the gradient is next to nothing. So
+    weights after the step count by their gradient's share of the largest one.
+    """
     parameters = dict(model.named_parameters())
     gradients = named({name: one.grad for name, one in parameters.items()})  # type: ignore[misc]
-    weights = named({name: one.detach() for name, one in parameters.items()})
-    for name in weights:
-        if name.endswith("features"):
-            weights[name] = weights[name].clamp(min=0)  # openretina does so when it next uses them
-    return {
-        "loss": loss.detach(),
-        **{f"gradient of {name}": one for name, one in gradients.items()},
-        **{f"{name} after the step": one for name, one in weights.items()},
-    }
+    found = {"loss": loss.detach(), **{f"gradient of {name}": one for name, one in gradients.items()}}
+    for name, one in named({name: one.detach() for name, one in parameters.items()}).items():
+        # openretina clamps feature weights when it next uses them.
+        after = one.clamp(min=0) if name.endswith("features") else one
+        found[f"{name} after the step"] = after * gradients[name].abs() / gradients[name].abs().max()
+    return found
 
 
 def _silent(step: Callable[..., Tensor], *arguments: Any) -> Tensor:
