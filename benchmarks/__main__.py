@@ -23,6 +23,10 @@ BENCHMARKS = {
     "train_step_low_res": "train_step",
     "train_step_high_res": "train_step",
     "train_step_karamanlis": "train_step",
+    "predict_low_res": "predict",
+    "mei": "mei",
+    "contrast_grid": "contrast_grid",
+    "local_sta": "local_sta",
 }
 
 

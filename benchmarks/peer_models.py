@@ -103,6 +103,7 @@ def peer_model(
     with torch.no_grad():
         for layer in model.core.features:
             layer.conv.sin_weights[..., 0] = 0  # a sine of frequency 0, which does nothing
+            layer.conv.weight_spatial.data *= 10  # or all it gives would be below the epsilon of the normalisation
         for one in model.readout.values():
             one.mask_mean.normal_(0, 0.05)
             one.mask_log_var.normal_(-0.5, 0.05)
@@ -110,11 +111,19 @@ def peer_model(
 
 
 @torch.no_grad()
-def settle(model: Any, architecture: str, *, passes: int = 20) -> Any:
-    """Let its batch normalisation see noise, so that it has statistics; gives the model, in evaluation mode."""
+def settle(model: Any, architecture: str) -> Any:
+    """A model whose cells respond: batch normalisation has seen noise, feature weights differ. In evaluation mode."""
     channels, height, width = ARCHITECTURES[architecture].shape
-    for _ in range(passes):
+    norms = [layer.norm for layer in model.core.features]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # the mean over what follows
+    for _ in range(4):
         model.core(torch.randn(8, channels, CHUNK, height, width))
+    for norm in norms:
+        norm.momentum = 0.1
+    for one in model.readout.values():
+        one.features.uniform_(0, 1).pow_(4)
     return model.eval()
 
 
