@@ -27,6 +27,9 @@ BENCHMARKS = {
     "mei": "mei",
     "contrast_grid": "contrast_grid",
     "local_sta": "local_sta",
+    "first_batch": "loading",
+    "load_memory": "loading",
+    "import": "imports",
 }
 
 
