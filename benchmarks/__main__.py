@@ -24,6 +24,8 @@ BENCHMARKS = {
     "train_step_high_res": "train_step",
     "train_step_karamanlis": "train_step",
     "predict_low_res": "predict",
+    "epoch_shared": "epochs",
+    "time_to_accuracy": "accuracy",
     "mei": "mei",
     "contrast_grid": "contrast_grid",
     "local_sta": "local_sta",

@@ -71,7 +71,7 @@ class OurStep:
 
     def __call__(self) -> Callable[[], Results]:
         self.optimizer.zero_grad()
-        loss = _silent(self.training.training_step, self.batch, 0)
+        loss = silent(self.training.training_step, self.batch, 0)
         loss.backward()
         self.optimizer.step()
         self.training.on_train_batch_end(None, self.batch, 0)
@@ -89,7 +89,7 @@ class PeerStep:
 
     def __call__(self) -> Callable[[], Results]:
         self.optimizer.zero_grad()
-        loss = _silent(self.model.training_step, (SESSION, self.point), 0)
+        loss = silent(self.model.training_step, (SESSION, self.point), 0)
         loss.backward()
         self.optimizer.step()
         return partial(_results, loss, self.model, by_our_names)
@@ -137,7 +137,8 @@ def _results(
     return found
 
 
-def _silent(step: Callable[..., Tensor], *arguments: Any) -> Tensor:
+def silent(step: Callable[..., Tensor], *arguments: Any) -> Tensor:
+    """What a training step returns, which warns that nothing is logged without a trainer."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # that nothing is logged without a trainer
+        warnings.simplefilter("ignore")
         return step(*arguments)
