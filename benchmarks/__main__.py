@@ -7,6 +7,7 @@ module of this folder, which takes the arguments that follow: ``python -m benchm
 """
 
 import argparse
+import math
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -81,6 +82,7 @@ def _one(name: str, given: Any, path: Path) -> None:
     options = Options(
         quick=given.quick,
         repetitions=given.repetitions or (3 if given.quick else 7),
+        budget_s=30.0 if given.quick else math.inf,
         wait_s=(10.0 if given.quick else 120.0) if given.wait is None else given.wait,
         device=given.device,
         folder=given.output / "files",

@@ -35,7 +35,9 @@ def available_mb() -> float:
 
 
 def wait_until_quiet(limit_s: float) -> float:
-    """Wait until others use less than `QUIET` cores, at most so long; gives how long it was (s)."""
+    """Wait until others use less than `QUIET` cores, at most so long; gives how long it was (s). Not at all if 0."""
+    if limit_s <= 0:
+        return 0.0
     started = time.monotonic()
     while True:
         before, then = busy_seconds(), time.monotonic()

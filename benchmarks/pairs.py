@@ -32,6 +32,7 @@ class Options:
     Args:
         quick: less work, so that all benchmarks together take less than 15 minutes on two cores.
         repetitions: how often each side is timed.
+        budget_s: of slow work there are two repetitions, and more only until so much time has gone.
         wait_s: longest wait for a quiet machine before each.
         device: where both compute.
         folder: for checkpoints and data.
@@ -39,6 +40,7 @@ class Options:
 
     quick: bool = False
     repetitions: int = 5
+    budget_s: float = math.inf
     wait_s: float = 120.0
     device: str = "cpu"
     folder: Path = Path("runs/bench")
@@ -106,7 +108,10 @@ def measure(pair: Pair, options: Options) -> Measurement:
     times: dict[str, list[float]] = {"ours": [], "peer": []}
     others = []
     repeats = {who: clock.repeats(calls[who], seconds) for who, (seconds, _) in first.items()}
+    started = time.perf_counter()
     for repetition in range(options.repetitions):
+        if repetition > 1 and time.perf_counter() - started > options.budget_s:
+            break
         busy = []
         for who in ("ours", "peer") if repetition % 2 else ("peer", "ours"):
             seconds, used = clock.timed(calls[who], repeats[who])
