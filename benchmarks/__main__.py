@@ -39,7 +39,7 @@ BENCHMARKS = {
 def main(arguments: Sequence[str]) -> int:
     """1 if a benchmark failed or was refused."""
     if arguments and not arguments[0].startswith("-") and arguments[0] not in BENCHMARKS:
-        return import_module(f"benchmarks.{arguments[0]}").main(*arguments[1:]) or 0
+        return import_module(f"benchmarks.{arguments[0]}").main(arguments[1:]) or 0
     given = _parser().parse_args(arguments)
     path = given.output / "bench.json"
     if len(given.names) == 1:

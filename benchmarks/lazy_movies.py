@@ -9,7 +9,7 @@ import pickle
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -89,12 +89,12 @@ def measure(folder: Path, wait_s: float) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def main(dataset: str = "", folder: str = "runs/bench/files") -> None:
+def main(arguments: Sequence[str]) -> None:
     """Load one dataset; without a name, measure all."""
-    if dataset:
-        _once(dataset, folder)
+    if arguments:
+        _once(*arguments)
     else:
-        print(table(measure(Path(folder), wait_s=10)))
+        print(table(measure(Path("runs/bench/files"), wait_s=10)))
 
 
 def table(found: Mapping[str, Iterable[dict[str, Any]]]) -> str:
