@@ -7,6 +7,7 @@ module of this folder, which takes the arguments that follow: ``python -m benchm
 """
 
 import argparse
+import logging
 import math
 import subprocess
 import sys
@@ -33,33 +34,41 @@ BENCHMARKS = {
     "first_batch": "loading",
     "load_memory": "loading",
     "import": "imports",
+    "first_batch_high_res": "loading",
+    "load_memory_high_res": "loading",
 }
+LONG = ("first_batch_high_res", "load_memory_high_res")  # not among the quick ones unless they are named
 
 
 def main(arguments: Sequence[str]) -> int:
     """1 if a benchmark failed or was refused."""
     if arguments and not arguments[0].startswith("-") and arguments[0] not in BENCHMARKS:
+        if not Path(__file__).with_name(f"{arguments[0]}.py").exists():
+            sys.exit(f"there is no benchmark {arguments[0]!r}: take one of {', '.join(BENCHMARKS)}, or a module here")
         return import_module(f"benchmarks.{arguments[0]}").main(arguments[1:]) or 0
     given = _parser().parse_args(arguments)
     path = given.output / "bench.json"
     if len(given.names) == 1:
         _one(given.names[0], given, path)
-    else:
-        flags = [one for one in arguments if one not in BENCHMARKS]
-        for name in given.names or BENCHMARKS:
-            subprocess.run([sys.executable, "-m", "benchmarks", name, *flags])
+        found = report.read(path)
+        print(report.text(found, given.names))
+        return int(given.names[0] not in found["ratios"])
+    names = given.names or [name for name in BENCHMARKS if not (given.quick and name in LONG)]
+    if not given.names:
+        path.unlink(missing_ok=True)  # a whole table of one state of both packages
+    flags = [one for one in arguments if one not in given.names]
+    done = [subprocess.run([sys.executable, "-m", "benchmarks", name, *flags]) for name in names]
     found = report.read(path)
-    print(report.text(found))
+    print(report.text(found, names))
     report.draw(path.with_suffix(".png"), found)
     if given.readme is not None:
         report.write_readme(given.readme, found)
-    missing = [name for name in given.names or BENCHMARKS if name not in found["ratios"]]
-    return int(bool(missing))
+    return max(one.returncode for one in done)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.split("\n\n")[0])
-    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
     parser.add_argument("--quick", action="store_true", help="less work and three repetitions")
     parser.add_argument("--repetitions", type=int, help="how often each side is timed")
     parser.add_argument("--wait", type=float, help="longest wait for a quiet machine before each (s)")
@@ -67,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--mallopt", action="store_true", help="have the C library keep freed memory, for both")
     parser.add_argument("--device", default="cpu", help="where both compute: cpu or cuda")
     parser.add_argument("--output", type=Path, default=Path("runs/bench"), help="folder of bench.json and bench.png")
-    parser.add_argument("--readme", type=Path, help="a file with the marks of the table, to put it between them")
+    parser.add_argument("--readme", type=Path, help="a file with the marks of the table; of several")
     return parser
 
 
@@ -75,6 +84,8 @@ def _one(name: str, given: Any, path: Path) -> None:
     """Measure one and put it into the report."""
     import torch
 
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)
     if given.mallopt:
         keep_memory()
     if given.threads:

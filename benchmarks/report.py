@@ -1,7 +1,7 @@
 """What was measured: JSON, a table for people and for the README, and a figure."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -24,6 +24,8 @@ GOALS = {
     "first_batch": 5.0,
     "load_memory": 15.0,
     "import": 3.0,
+    "first_batch_high_res": 5.0,
+    "load_memory_high_res": 15.0,
 }
 MARKS = ("<!-- bench -->\n", "<!-- /bench -->\n")
 _BUSY = 0.3  # cores that others use, above which a time counts as disturbed
@@ -74,17 +76,19 @@ def settings(options: Options, *, mallopt: bool) -> dict[str, Any]:
     }
 
 
-def text(report: Report) -> str:
-    """A line for each benchmark."""
+def text(report: Report, names: Iterable[str]) -> str:
+    """A line for each of these benchmarks."""
+    names = set(names)
     lines = [f"{'':<22}{'openretina':>13}{'retina_nb':>13}{'times':>8}{'spread':>17}{'goal':>7}{'difference':>12}"]
-    for name, run in _runs(report):
+    for name, run in [(name, run) for name, run in _runs(report) if name in names]:
         least, largest = report["spread"][name]
         lines.append(
             f"{name:<22}{_amount(run['peer'], run):>13}{_amount(run['ours'], run):>13}{report['ratios'][name]:8.1f}"
             f"{f'({least:.1f} to {largest:.1f})':>17}{GOALS.get(name, float('nan')):7.1f}"
             f"{report['max_relative_difference'][name]:12.1e}  {'; '.join([run['work'], *_notes(run)])}"
         )
-    return "\n".join([*lines, *(f"{name:<22}REFUSED: {why}" for name, why in report.get("refused", {}).items())])
+    refused = {name: why for name, why in report.get("refused", {}).items() if name in names}
+    return "\n".join([*lines, *(f"{name:<22}REFUSED: {why}" for name, why in refused.items())])
 
 
 def markdown(report: Report) -> str:
