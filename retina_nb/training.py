@@ -278,7 +278,9 @@ class _Training(L.LightningModule):
             shared[target.rows.start, target.rows.stop].append(session)
         features = core(batch.stimulus)
         for rows, sessions in shared.items():
-            for session, rate in self.twin.rates(features[slice(*rows)], sessions).items():
+            # Gradients of a slice come in another layout, which slows every layer below.
+            seen = features if rows == (0, len(features)) else features[slice(*rows)]
+            for session, rate in self.twin.rates(seen, sessions).items():
                 yield session, batch.targets[session], rate
 
     def _penalty(self, batch: Batch) -> Tensor:

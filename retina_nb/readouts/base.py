@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from retina_nb import nonlinearities
 from retina_nb.errors import UserError
+from retina_nb.products import product
 
 
 class Readout(nn.Module):
@@ -89,8 +90,9 @@ class LinearReadout(Readout):
 def weighted(
     features: Float[Tensor, "batch feature time height width"], weights: Float[Tensor, "feature height width neuron"]
 ) -> Float[Tensor, "batch time neuron"]:
-    """One product over all features and places."""
-    return features.movedim(2, 1).flatten(2) @ weights.flatten(0, 2)
+    """One product over all places and features, which cores keep side by side."""
+    seen, weights = features.permute(0, 2, 3, 4, 1).flatten(2), weights.permute(3, 1, 2, 0).flatten(1)
+    return product(seen.flatten(0, 1), weights).unflatten(0, seen.shape[:2])
 
 
 def learned_if(learned: bool, module: nn.Module, name: str, value: Tensor) -> None:
