@@ -7,7 +7,6 @@ module of this folder, which takes the arguments that follow: ``python -m benchm
 """
 
 import argparse
-import logging
 import math
 import subprocess
 import sys
@@ -84,8 +83,6 @@ def _one(name: str, given: Any, path: Path) -> None:
     """Measure one and put it into the report."""
     import torch
 
-    for logger in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(logger).setLevel(logging.ERROR)
     if given.mallopt:
         keep_memory()
     if given.threads:

@@ -2,6 +2,7 @@
 
 # mypy: disable-error-code="import-not-found"
 
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -133,6 +134,8 @@ def both(model: Any, path: Path) -> tuple[CoreReadout, Any]:
     from openretina.models.core_readout import UnifiedCoreReadout
 
     path.parent.mkdir(parents=True, exist_ok=True)
+    for logger in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(logger).setLevel(logging.ERROR)  # no advertisements
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = lightning.Trainer(
