@@ -51,6 +51,8 @@ def measure(name: str, options: Options) -> Measurement:
             courses[batch] = _train_peer(shown, score, batch, seed, options)
         batch = max(courses, key=lambda batch: max(value for _, value in courses[batch]))
         target = NEARLY * max(value for _, value in courses[batch])
+        if target <= 0:
+            raise Refused("openretina has not learned anything")
         wait_until_quiet(options.wait_s)
         seconds, reached = _train_ours(shown, score, target, seed, options)
         times["peer"].append(next(time for time, value in courses[batch] if value >= target))
