@@ -30,6 +30,7 @@ class Batch:
 
     stimulus: Float[Tensor, "batch channel time height width"]
     targets: dict[str, Targets]
+    share: float  # bins that count times their neurons, over the mean of the epoch's batches
 
 
 class SharedBatches:
@@ -72,6 +73,8 @@ class SharedBatches:
         self._runs, self._sizes = _chunks(self._groups, lag, chunk_size)
         # Rows of a batch are sorted such that those of a movie, and of a group where that can be, are neighbours.
         self._place = np.unique(self._runs.starts >= 0, axis=0, return_inverse=True)[1].reshape(-1)
+        neurons = np.array([sum(recordings[name].n_neurons for name in group.sessions) for group in self._groups])
+        self._weight = (self._runs.starts >= 0) @ neurons * self._runs.lengths
         self._responses = {
             name: torch.from_numpy(recording.responses).to(self.device) for name, recording in recordings.items()
         }
@@ -97,16 +100,24 @@ class SharedBatches:
         return -(-int(np.count_nonzero(self._sizes == size)) // chunks)
 
     def _batch(self, chunks: np.ndarray) -> Batch:
-        starts, size, targets = self._runs.starts[chunks], int(self._sizes[chunks[0]]), {}
+        starts, size = self._runs.starts[chunks], int(self._sizes[chunks[0]])
         counts = np.arange(size) < self._runs.lengths[chunks, None]
+        share = self._weight[chunks].sum() / self._weight.sum() * len(self)
+        return Batch(self._stimulus(starts, size), self._targets(starts, counts), float(share))
+
+    def _targets(self, starts: np.ndarray, counts: np.ndarray) -> dict[str, Targets]:
+        targets, weights = {}, {}
         for number in np.flatnonzero((starts >= 0).any(axis=0)):
             group, takes_part = self._groups[number], starts[:, number] >= 0
             rows = slice(int(takes_part.argmax()), len(starts) - int(takes_part[::-1].argmax()))
-            weights = torch.from_numpy(counts[rows] & takes_part[rows, None]).to(self.device, torch.float32)
-            bins = torch.from_numpy(group.bins(starts[rows, number], 0, size)).to(self.device)
+            # Sessions that take part in the same chunks have the same tensor of weights.
+            if (part := takes_part.tobytes()) not in weights:
+                counted = counts[rows] & takes_part[rows, None]
+                weights[part] = torch.from_numpy(counted).to(self.device, torch.float32)
+            bins = torch.from_numpy(group.bins(starts[rows, number], 0, counts.shape[1])).to(self.device)
             for session in group.sessions:
-                targets[session] = Targets(rows, self._responses[session][bins], weights)
-        return Batch(self._stimulus(starts, size), targets)
+                targets[session] = Targets(rows, self._responses[session][bins], weights[part])
+        return targets
 
     def _stimulus(self, starts: np.ndarray, size: int) -> Tensor:
         seen_by, stimuli = (starts >= 0).argmax(axis=1), []
