@@ -61,7 +61,7 @@ def fit(
     max_epochs: int = 20,
     learning_rate: float = 0.01,
     weight_decay: float = 0.01,
-    batch_size: int = 12,
+    batch_size: int = 6,
     chunk_size: int = 150,
     patience: int = 3,
     clip_norm: float = 1.0,
@@ -90,8 +90,8 @@ def fit(
         recordings: its sessions, with train and validation bins.
         max_epochs: end after so many epochs.
         learning_rate, weight_decay: of AdamW.
-        batch_size: chunks in a batch.
-        chunk_size: bins of output in a chunk.
+        batch_size: chunks in a batch; of short ones more, see `retina_nb.loaders.batches.SharedBatches`.
+        chunk_size: the most bins of output in a chunk.
         patience: epochs without progress before the learning rate falls.
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
@@ -133,7 +133,7 @@ def fit(
                 Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
                 best,
-                last,
+                *([last] if folder is not None else []),
                 *([TQDMProgressBar()] if bar else []),
             ],
             logger=[_logger(name, home) for name in loggers],
@@ -227,20 +227,12 @@ class _Training(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         # Dropout of an epoch depends on nothing before it, so that resuming gives the same.
         torch.manual_seed(hash((self._seed, self.current_epoch)) % 2**63)
+        self._losses: list[Tensor] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        loss = mean_loss(
-            self._loss,
-            (
-                Part(rate.float(), target.responses, target.weights, self._neuron_weights[session])
-                for session, target, rate in self._read(batch)
-            ),
-        )
-        if not torch.isfinite(loss):
-            raise UserError("training diverged (the loss is not finite): lower learning_rate")
-        # An epoch's loss is the mean over all its bins and neurons too.
-        count = sum(target.weights.sum() * target.responses.shape[-1] for target in batch.targets.values())
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=int(count))
+        # Batches of chunks that few sessions share have less to say; in an epoch every bin and neuron counts alike.
+        loss = batch.share * mean_loss(self._loss, self._parts(batch))
+        self._losses.append(loss.detach())  # looked at when the epoch is over, so that no step waits for the device
         return loss + self._penalty(batch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -249,6 +241,10 @@ class _Training(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._predicted = {}
+        loss = torch.stack(self._losses).mean()
+        if not torch.isfinite(loss):
+            raise UserError("training diverged (the loss is not finite): lower learning_rate")
+        self.log("loss", loss)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         for session, target, rate in self._read(batch):
@@ -266,6 +262,15 @@ class _Training(L.LightningModule):
         self.log(MONITOR, value)
         self.log("validation_loss", torch.cat(losses).mean())
         self._plateau.step(value)
+
+    def _parts(self, batch: Batch) -> Iterator[Part]:
+        """What the loss is of. Sessions in which the same bins count are one part, for speed."""
+        alike: dict[Tensor, list[tuple[Tensor, ...]]] = defaultdict(list)
+        for session, target, rate in self._read(batch):
+            alike[target.weights].append((rate.float(), target.responses, self._neuron_weights[session]))
+        for bin_weights, sessions in alike.items():
+            rate, responses, weights = (torch.cat(one, dim=-1) for one in zip(*sessions, strict=True))
+            yield Part(rate, responses, bin_weights, weights)
 
     def _read(self, batch: Batch) -> Iterator[tuple[str, Targets, Tensor]]:
         """Every session's rates. The core runs once for all, and sessions that share rows are read out together."""
@@ -286,8 +291,8 @@ class _Training(L.LightningModule):
     def _penalty(self, batch: Batch) -> Tensor:
         """Of the core, unless it is frozen, and the mean over neurons of the readouts'."""
         sizes = {session: target.responses.shape[-1] for session, target in batch.targets.items()}
-        readouts = [size * self.twin.session_readout(session).regularizer() for session, size in sizes.items()]
-        penalty = torch.stack(readouts).sum() / sum(sizes.values())
+        readout = self.twin.readout
+        penalty = readout.penalty(sizes) if isinstance(readout, SessionReadouts) else readout.regularizer()
         return penalty if self.twin.core_frozen else penalty + self.twin.core.regularizer()
 
 
