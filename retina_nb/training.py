@@ -28,6 +28,7 @@ from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.feature_movies import feature_bytes, feature_movies
+from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
@@ -145,6 +146,7 @@ def fit(
                 best,
                 last,
                 *([TQDMProgressBar()] if bar else []),
+                *pruning_callbacks(),
             ],
             logger=[_logger(name, home) for name in loggers],
             plugins=[WholeFiles()],
