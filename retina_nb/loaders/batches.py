@@ -30,7 +30,7 @@ class Batch:
 
     stimulus: Float[Tensor, "batch channel time height width"]
     targets: dict[str, Targets]
-    share: float  # bins that count times their neurons, over the mean of the epoch's batches
+    count: float  # bins that count times their neurons, in the mean of the epoch's batches
 
 
 class SharedBatches:
@@ -50,6 +50,8 @@ class SharedBatches:
         batch_size: chunks in a batch; of the shorter ones as many more as need the same frames.
         seed: fixes the order of chunks, given the epoch; None for the order of time.
         device: where batches are made.
+        process, processes: which of how many share each batch: every one gets its part of the rows, perhaps none of
+            some sessions.
 
     Raises:
         UserError: if a session has no bin of this split with enough history.
@@ -65,7 +67,10 @@ class SharedBatches:
         batch_size: int,
         seed: int | None = None,
         device: str | torch.device = "cpu",
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
+        self._share = slice(process, None, processes)
         self.lag, self.batch_size, self.seed, self.device, self.epoch = lag, batch_size, seed, torch.device(device), 0
         self._groups = [
             _Group([recordings[name] for name in names], split, lag) for names in sessions_that_share(recordings)
@@ -100,16 +105,21 @@ class SharedBatches:
         return -(-int(np.count_nonzero(self._sizes == size)) // chunks)
 
     def _batch(self, chunks: np.ndarray) -> Batch:
-        starts, size = self._runs.starts[chunks], int(self._sizes[chunks[0]])
-        counts = np.arange(size) < self._runs.lengths[chunks, None]
-        share = self._weight[chunks].sum() / self._weight.sum() * len(self)
-        return Batch(self._stimulus(starts, size), self._targets(starts, counts), float(share))
+        own, groups = chunks[self._share], np.flatnonzero((self._runs.starts[chunks] >= 0).any(axis=0))
+        idle = not len(own)
+        if idle:  # a process that is left over has a chunk that does not count
+            own = chunks[:1]
+        starts, size = self._runs.starts[own], int(self._sizes[chunks[0]])
+        counts = np.arange(size) < np.where(idle, 0, self._runs.lengths[own, None])
+        count = self._weight.sum() / len(self)
+        return Batch(self._stimulus(starts, size), self._targets(starts, counts, groups), float(count))
 
-    def _targets(self, starts: np.ndarray, counts: np.ndarray) -> dict[str, Targets]:
+    def _targets(self, starts: np.ndarray, counts: np.ndarray, groups: np.ndarray) -> dict[str, Targets]:
         targets, weights = {}, {}
-        for number in np.flatnonzero((starts >= 0).any(axis=0)):
+        for number in groups:
             group, takes_part = self._groups[number], starts[:, number] >= 0
-            rows = slice(int(takes_part.argmax()), len(starts) - int(takes_part[::-1].argmax()))
+            end = len(starts) - int(takes_part[::-1].argmax()) if takes_part.any() else 0
+            rows = slice(int(takes_part.argmax()), end)
             # Sessions that take part in the same chunks have the same tensor of weights.
             if (part := takes_part.tobytes()) not in weights:
                 counted = counts[rows] & takes_part[rows, None]

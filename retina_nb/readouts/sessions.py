@@ -1,6 +1,7 @@
 """One readout for each recording session, behind one core."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -128,13 +129,13 @@ def _read(readouts: Sequence[Readout], features: Tensor, lag: int) -> list[Tenso
     rates: dict[int, Tensor] = {}
     if len(numbers) > 1:
         kinds = [[numbers[n] for n in kind] for kind in _kinds([readouts[n] for n in numbers])]
-        joint = [_joined([readouts[n] for n in kind]) for kind in kinds]
+        joint: list[Any] = [_joined([readouts[n] for n in kind]) for kind in kinds]
         for one in joint:
             check_features(features, one.feature_shape)
         weights = [one.weights() for one in joint]
         drives = weighted(_recent(features, lag), torch.cat(weights, dim=-1)).split([w.shape[-1] for w in weights], -1)
         for one, drive, kind in zip(joint, drives, kinds, strict=True):
-            sizes = [len(readouts[n].bias) for n in kind]
+            sizes = [len(readouts[n].bias) for n in kind]  # type: ignore[arg-type]
             rates |= dict(zip(kind, one.rate(drive).split(sizes, dim=-1), strict=True))
     return [
         rates[number] if number in rates else one(_recent(features, lag - one.lag))

@@ -132,7 +132,7 @@ def _ended(
         futures = client.map(run, [runs[name] for name in names], key=[(group, name) for name in names], pure=False)
         of_future = dict(zip(futures, names, strict=True))
         for future in _done(client, futures, progress):
-            ended = _outcome(future, of_future[future])
+            ended = outcome(future, of_future[future])
             if ended["status"] == "running":
                 elsewhere.append(ended["name"])
             else:
@@ -152,13 +152,13 @@ def _done(client: Client, futures: Iterable[Future], progress: SweepProgress) ->
             if client.status != "running":
                 yield from waiting
                 return
-            progress.show(min(len(waiting), _threads(client)))
+            progress.show(min(len(waiting), threads(client)))
             continue
         waiting.discard(future)
         yield future
 
 
-def _threads(client: Client) -> int:
+def threads(client: Client) -> int:
     """How many runs can be at work."""
     try:
         return client.scheduler_info(n_workers=0).get("total_threads", 0)
@@ -166,7 +166,7 @@ def _threads(client: Client) -> int:
         return 0
 
 
-def _outcome(future: Future, name: str) -> dict[str, Any]:
+def outcome(future: Future, name: str) -> dict[str, Any]:
     lost = {"name": name, "status": "interrupted"}
     if future.status == "finished":
         return future.result()
