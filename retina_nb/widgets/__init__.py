@@ -4,5 +4,6 @@ they compute nothing themselves. All are plain ipywidgets, so that they work whe
 
 from retina_nb.widgets.controls import slider
 from retina_nb.widgets.live import Live, live
+from retina_nb.widgets.play import Player, play
 
-__all__ = ["Live", "live", "slider"]
+__all__ = ["Live", "Player", "live", "play", "slider"]

@@ -25,18 +25,23 @@ class Live(ipw.HBox):
         controls: the control of each argument by its name. Setting ``.value`` draws, as dragging does.
         picture: what was drawn last, a PNG in its ``.value``.
         message: why the newest values could not be drawn; empty if they were.
+        description: of the picture, for those who cannot see it.
     """
 
     def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipw.ValueWidget]) -> None:
         self._draw = draw
         self.controls = controls
-        self.picture = ipw.Image(format="png", tooltip=_summary(draw), layout={"max_width": "100%", "margin": "0"})
+        self.picture = ipw.Image(format="png", layout={"max_width": "100%", "margin": "0"})
+        self.description = _summary(draw)
         self.message = ipw.HTML(layout={"width": "27em", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
         side = ipw.VBox([*controls.values(), self.message], layout={"flex": "0 0 auto"})
         # On a narrow page the picture goes below the controls.
-        super().__init__([side, self.picture], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        super().__init__(
+            [side, ipw.VBox([self.picture, _unseen(self.description)])],
+            layout={"flex_flow": "row wrap", "align_items": "flex-start"},
+        )
         for one in controls.values():
             one.observe(lambda _: self.redraw(), "value")
 
@@ -105,8 +110,9 @@ class Live(ipw.HBox):
             self.message.value = ""
         self.message.layout.display = None if sentence else "none"
 
-    def _repr_mimebundle_(self, **options: Any) -> dict[str, Any]:
-        return super()._repr_mimebundle_(**options) | {"image/png": b64encode(self.picture.value).decode()}
+    def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+        data = super()._repr_mimebundle_(**options) | {"image/png": b64encode(self.picture.value).decode()}
+        return data, {"image/png": {"alt": self.description}}
 
 
 def live(draw: Callable[..., Figure], /, **controls: Any) -> Live:
@@ -144,3 +150,9 @@ def _default(argument: inspect.Parameter | None) -> Any:
 
 def _summary(draw: Callable[..., Figure]) -> str:
     return (inspect.getdoc(draw) or _name(draw)).partition("\n")[0].rstrip(".")
+
+
+def _unseen(text: str) -> ipw.HTML:
+    """What is read aloud and not seen. A picture widget has no text of its own, and breaks if it is given a tooltip."""
+    style = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
+    return ipw.HTML(f'<span style="{style}">{escape(text)}</span>', layout={"height": "0", "margin": "0"})
