@@ -71,10 +71,11 @@ class SteerMei(Live):
         self.run = button(icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
         self.again = button(description="From noise", icon="random", tooltip="climb again, from other noise")
         self.keep = button(description="Keep", icon="bookmark", tooltip="add what has been reached to the list .kept")
-        self.state, self._list = ipw.HTML(), ipw.HTML()
+        self.state, self._list = ipw.HTML(), ipw.HTML(layout={"width": "27em"})
         super().__init__(self._show, controls)
         side = self.children[0]
-        side.children = [ipw.HBox([self.run, self.again, self.keep]), self.state, *side.children, self._list]
+        note = ipw.HTML('<span style="color:gray">limits that are fully right do not hold</span>')
+        side.children = [ipw.HBox([self.run, self.again, self.keep]), self.state, *side.children, note, self._list]
         self.run.on_click(lambda _: self.stop() if self._running else self.start())
         self.again.on_click(lambda _: self._from_noise())
         self.keep.on_click(lambda _: self._keep())
@@ -149,7 +150,9 @@ class SteerMei(Live):
         session, neuron = self._whose[:2]
         norm = np.linalg.norm(self.climb.made.stimuli)
         line = f"{session}, neuron {neuron}, norm {norm:.3g}: {self.climb.made.scores[0]:.2f} events / bin"
-        self._list.value += f'<div style="line-height:1.4">kept [{len(self.kept) - 1}] {escape(line)}</div>'
+        self._list.value += (
+            f'<div style="line-height:1.4;white-space:normal">kept [{len(self.kept) - 1}] {escape(line)}</div>'
+        )
 
     def _tell(self, state: str, button: str, icon: str) -> None:
         self.state.value, self.run.description, self.run.icon = state, button, icon
@@ -176,7 +179,7 @@ def _of_constraint(model: Any, start: Constraint) -> dict[str, ipw.ValueWidget]:
     }
     if chosen.pixel_um:
         finest, far = 500 / chosen.pixel_um, chosen.pixel_um * float(np.hypot(*chosen.stimulus_shape[1:]))
-        limits["space_cutoff"] = (0.5, finest, 0.5, start.space_cutoff, "finest", "cycles/mm")
+        limits["space_cutoff"] = (0.5, finest, 0.5, start.space_cutoff, "finest", "1/mm")
         limits["radius_um"] = (chosen.pixel_um, far, chosen.pixel_um / 2, start.radius_um, "radius", "µm")
     made = {}
     if start.norm is not None:

@@ -71,12 +71,12 @@ class Table(ipw.VBox, ipw.ValueWidget):
             style=narrow,
             layout={"width": "auto"},
         )
-        self.message = ipw.HTML()
+        self.message = ipw.HTML(layout={"width": "27em"})
         self.header = ipw.HTML()
         self.rows = ipw.Select(rows=rows, layout={"width": "auto"})
         for one in (self.sort_by, self.ascending, self.where):
             one.observe(lambda _: self._fill(), "value")
-        self.rows.observe(self._choose, "value")
+        self.rows.observe(lambda _: self._choose(), "value")
         self._fill()
         super().__init__(
             [
@@ -95,19 +95,24 @@ class Table(ipw.VBox, ipw.ValueWidget):
         try:
             shown = choose_rows(self._frame, self.where.value, self.sort_by.value, ascending=self.ascending.value)
         except UserError as error:
-            self.message.value = f'<div role="alert" style="color:#b00020;line-height:1.4">{escape(str(error))}</div>'
+            sentence = escape(str(error))
+            self.message.value = (
+                f'<div role="alert" style="line-height:1.4;white-space:normal;color:#b00020">{sentence}</div>'
+            )
             return
         header, *lines = aligned(shown[self._columns])
         self.message.value = f"{len(shown)} of {len(self._frame)} rows"
         self.header.value = f"<pre>{escape(header)}</pre>"
         chosen = self.value if self.value in shown.index else shown.index[0]
+        self._filling = True  # while other rows are filled in, another one is chosen for a moment
         self.rows.options = list(zip(lines, shown.index, strict=True))
         self.rows.value = chosen
+        self._filling = False
+        self._choose()
 
-    def _choose(self, change: dict[str, Any]) -> None:
-        # While other rows are filled in, none is chosen for a moment.
-        if change["new"] is not None:
-            self.value = change["new"]
+    def _choose(self) -> None:
+        if not self._filling:
+            self.value = self.rows.value
 
 
 def choose_rows(
@@ -117,8 +122,8 @@ def choose_rows(
 
     Args:
         frame: all rows.
-        where: the condition, as for `pandas.DataFrame.eval`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all rows if
-            empty.
+        where: the condition, as for `pandas.DataFrame.eval`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all
+            rows if empty.
         by: the column to sort by; as they come if None.
         ascending: whether the smallest comes first.
 
@@ -185,6 +190,10 @@ def _example(frame: pd.DataFrame, by: str | None) -> str:
     """A condition that may hold, on the column by which rows are sorted if it is one of numbers."""
     for name in [*([] if by is None else [by]), *frame.columns]:
         column = frame[name]
-        if pd.api.types.is_float_dtype(column) and str(name).isidentifier() and column.notna().any():
-            return f"{name} > {column.median():.2g}"
-    return f"{frame.columns[0]} == {frame.iloc[0, 0]!r}"
+        if pd.api.types.is_float_dtype(column) and column.notna().any():
+            return f"{_quoted(name)} > {column.median():.2g}"
+    return f"{_quoted(frame.columns[0])} == {frame.iloc[0, 0]!r}"
+
+
+def _quoted(name: Any) -> str:
+    return str(name) if str(name).isidentifier() else f"`{name}`"
