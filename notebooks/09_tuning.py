@@ -40,6 +40,7 @@ from retina_nb.analyses.subjects import subject
 from retina_nb.loaders.simulated.cells import CELL_TYPES
 from retina_nb.metrics import pearson
 from retina_nb.stimuli import Screen
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -154,6 +155,22 @@ planted_directions = cells["direction"].to_numpy()[shown] if truth else None
 plots.show_direction_tuning(
     gratings["twin"], shown, titles=[f"{table['neuron'][n]}: {kinds[n]}" for n in shown], planted=planted_directions
 );
+# %% [markdown]
+# Drag a bar: does a cell keep its direction when the bar is fast, or faint?
+
+
+# %%
+def tuned_to_bars(neuron=int(shown[0]), speed=1000.0, contrast=1.0):
+    """A cell's tuning to the directions of a bar."""
+    asked = tuning.bar_direction_tuning(
+        model, **chosen, neurons=neuron, speed=speed, contrast=contrast, trials=trials, permutations=500, seed=seed
+    )
+    planted = cells["direction"].to_numpy()[[neuron]] if truth else None
+    return plots.show_direction_tuning(asked, [0], titles=[f"{table['neuron'][neuron]}: {kinds[neuron]}"], planted=planted)
+
+
+live(tuned_to_bars, neuron=(0, len(table) - 1), speed=(300.0, 3000.0, 100.0), contrast=(0.1, 2.0, 0.1))
+
 
 
 # %%
