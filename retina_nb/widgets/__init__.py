@@ -4,8 +4,20 @@ they compute nothing themselves. All are plain ipywidgets, so that they work whe
 
 from retina_nb.widgets.browse_neurons import BrowseNeurons, browse_neurons
 from retina_nb.widgets.controls import slider
+from retina_nb.widgets.explore_twin import explore_twin
 from retina_nb.widgets.live import Live, live
 from retina_nb.widgets.play import Player, play
 from retina_nb.widgets.steer_mei import SteerMei, steer_mei
 
-__all__ = ["BrowseNeurons", "Live", "Player", "SteerMei", "browse_neurons", "live", "play", "slider", "steer_mei"]
+__all__ = [
+    "BrowseNeurons",
+    "Live",
+    "Player",
+    "SteerMei",
+    "browse_neurons",
+    "explore_twin",
+    "live",
+    "play",
+    "slider",
+    "steer_mei",
+]
