@@ -70,7 +70,9 @@ class PreviewFigure:
             line.set_data(*((seen.seconds, seen.rates[name]) if name in seen.rates else ([], [])))
         for line in self._cursors:
             line.set_xdata([now / seen.rate])
-        agreements = [f"correlation with the {name}: {seen.agreement(name):.2f}" for name in seen.rates if name != "twin"]
+        agreements = [
+            f"correlation with the {name}: {seen.agreement(name):.2f}" for name in seen.rates if name != "twin"
+        ]
         self._words.set_text("\n".join([*filter(None, [words]), *agreements, f"frame at {now / seen.rate:.2f} s"]))
         self._set_frame(seen, limit)
         return self._painted

@@ -3,6 +3,7 @@ they compute nothing themselves. All are plain ipywidgets, so that they work whe
 """
 
 from retina_nb.widgets.browse_neurons import BrowseNeurons, browse_neurons
+from retina_nb.widgets.browse_sweep import BrowseSweep, browse_sweep
 from retina_nb.widgets.controls import slider
 from retina_nb.widgets.explore_twin import explore_twin
 from retina_nb.widgets.live import Live, live
@@ -11,10 +12,12 @@ from retina_nb.widgets.steer_mei import SteerMei, steer_mei
 
 __all__ = [
     "BrowseNeurons",
+    "BrowseSweep",
     "Live",
     "Player",
     "SteerMei",
     "browse_neurons",
+    "browse_sweep",
     "explore_twin",
     "live",
     "play",

@@ -52,7 +52,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
         for name in [*columns, sort_by]:
             if name is not None and name not in frame:
                 raise unknown("column of the table", name, frame)
-        self._frame, self._columns = frame.reset_index(drop=True), list(columns)
+        self._columns = list(columns)
         narrow = {"description_width": "auto"}
         self.sort_by = ipw.Dropdown(
             options=[("as they come", None), *[(name, name) for name in frame if _is_sortable(frame[name])]],
@@ -77,7 +77,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
         for one in (self.sort_by, self.ascending, self.where):
             one.observe(lambda _: self._fill(), "value")
         self.rows.observe(lambda _: self._choose(), "value")
-        self._fill()
+        self.fill(frame)
         super().__init__(
             [
                 ipw.HTML(_STYLE, layout={"display": "none"}),
@@ -89,6 +89,11 @@ class Table(ipw.VBox, ipw.ValueWidget):
             ]
         )
         self.add_class(_CLASS)
+
+    def fill(self, frame: pd.DataFrame) -> None:
+        """Show other rows, of the same columns."""
+        self._frame = frame.reset_index(drop=True)
+        self._fill()
 
     def _fill(self) -> None:
         """Show the rows that are asked for; what cannot be asked leaves them as they are, and says why."""
