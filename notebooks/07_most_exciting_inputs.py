@@ -86,7 +86,7 @@ for name in ("ON sustained", "OFF alpha", "colour opponent", "ON-OFF DS right") 
 # Watch it yourself: `From noise` starts again, and what you change while it climbs holds from the next step on.
 
 # %%
-steered = steer_mei(model, session=session, neuron=neurons[-1], constraint=Constraint(norm=norm), seed=seed)
+steered = steer_mei(model, session=session, neuron=neurons[len(neurons) // 3], constraint=Constraint(norm=norm), seed=seed)
 steered
 
 # %% [markdown]

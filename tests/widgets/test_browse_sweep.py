@@ -62,7 +62,7 @@ def test_another_result_and_another_parameter_make_another_picture(folder):
     names = [value for _, value in shown.controls["result"].options]
     assert names == ["cc_norm.twin", "cc_norm.linear_nonlinear", "seconds", "peak_memory_gb"]
     pictures = [shown.picture.value]
-    for name, value in (("result", "cc_norm.linear_nonlinear"), ("against", "preset"), ("colour", None)):
+    for name, value in (("result", "cc_norm.linear_nonlinear"), ("colour", None), ("against", "preset")):
         shown.controls[name].value = value
         pictures.append(shown.picture.value)
     assert len(set(pictures)) == 4
