@@ -156,21 +156,21 @@ plots.show_direction_tuning(
     gratings["twin"], shown, titles=[f"{table['neuron'][n]}: {kinds[n]}" for n in shown], planted=planted_directions
 );
 # %% [markdown]
-# Drag a bar: does a cell keep its direction when the bar is fast, or faint?
+# Drag a bar: which cells keep their direction when it is fast, faint or long?
 
 
 # %%
-def tuned_to_bars(neuron=int(shown[0]), speed=1000.0, contrast=1.0):
-    """A cell's tuning to the directions of a bar."""
-    asked = tuning.bar_direction_tuning(
-        model, **chosen, neurons=neuron, speed=speed, contrast=contrast, trials=trials, permutations=500, seed=seed
-    )
-    planted = cells["direction"].to_numpy()[[neuron]] if truth else None
-    return plots.show_direction_tuning(asked, [0], titles=[f"{table['neuron'][neuron]}: {kinds[neuron]}"], planted=planted)
+def tuned_to_bars(speed=1000.0, contrast=1.0, length=300.0):
+    """The tuning of some cells to the directions of a bar."""
+    bar = {"speed": speed, "contrast": contrast, "length": length}
+    few = {"session": chosen["session"], "neurons": shown[:6], "trials": trials, "permutations": 500, "seed": seed}
+    titles = [f"{table['neuron'][n]}: {kinds[n]}" for n in shown[:6]]
+    planted = planted_directions[:6] if truth else None
+    asked = tuning.bar_direction_tuning(model, **bar, **few)
+    return plots.show_direction_tuning(asked, range(len(titles)), titles=titles, planted=planted)
 
 
-live(tuned_to_bars, neuron=(0, len(table) - 1), speed=(300.0, 3000.0, 100.0), contrast=(0.1, 2.0, 0.1))
-
+live(tuned_to_bars, speed=(300.0, 3000.0, 100.0), contrast=(0.1, 2.0, 0.1), length=(100.0, 1000.0, 50.0))
 
 
 # %%

@@ -102,7 +102,8 @@ def gradients_after(neuron=neurons[0], bins_after=3):
     """A cell's response to a flash, and its gradient, over the contrasts of two colours in one bin."""
     one_bin = (model.lag + bins_after, model.lag + bins_after + 1)
     one = contrast_gradients(model, flash, step=max(step, 0.2), window=one_bin, session=session, neurons=neuron)
-    title = f"{recording.label(neuron)}\n{1000 * bins_after / recording.rate:.0f} ms after the onset"
+    label = recording.label(neuron).replace(": ", "\n")
+    title = f"{label}\n{1000 * bins_after / recording.rate:.0f} ms after the onset"
     return plots.show_contrast_gradients(one, [title], every=1)
 
 

@@ -28,12 +28,9 @@ def show_runs(
     made, ax = figure(size=(6.6, 4))
     place, names = _places(runs[against])
     score = pd.to_numeric(runs[result], errors="coerce").to_numpy(dtype=float)
-    groups = pd.Series("", index=runs.index) if colour is None else runs[colour].map(_name)
-    labels = sorted(groups.unique(), key=list(groups).index)
-    if len(labels) > len(_GROUPS):
-        groups, labels = pd.Series("", index=runs.index), [""]
-    for label, one in zip(labels, _GROUPS, strict=False):
-        members = (groups == label).to_numpy()
+    groups, labels = _groups(runs, colour)
+    for number, (label, one) in enumerate(zip(labels, _GROUPS, strict=False)):
+        members = groups == number
         ax.plot(place[members], score[members], "o", ms=7, color=one, mew=0, alpha=0.75, label=label or None)
     if chosen is not None:
         ax.plot(place[chosen], score[chosen], "o", ms=14, mfc="none", mec=RECORDED, mew=1.5)
@@ -49,14 +46,32 @@ def show_runs(
     return made
 
 
+def _groups(runs: pd.DataFrame, colour: str | None) -> tuple[np.ndarray, list[str]]:
+    """Each run's group, and the groups' names; one group without a name if there is nothing to tell them by."""
+    if colour is not None:
+        codes, _ = pd.factorize(runs[colour].map(repr))
+        # In the order of the values where they have one.
+        order = runs[colour].groupby(codes).first()
+        order = order.sort_values() if pd.api.types.is_numeric_dtype(order) else order
+        if len(order) <= len(_GROUPS):
+            return order.index.get_indexer(codes), [short(value) for value in order]
+    return np.zeros(len(runs), int), [""]
+
+
 def _places(values: pd.Series) -> tuple[np.ndarray, list[str] | None]:
     """Where each value is on the axis, and the names along it if they are no numbers."""
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values) and values.notna().all():
         return values.to_numpy(dtype=float), None
-    codes, names = pd.factorize(values.map(_name))
-    return codes.astype(float), [*names]
+    codes, _ = pd.factorize(values.map(repr))
+    return codes.astype(float), [short(values.iloc[(codes == code).argmax()]) for code in range(codes.max() + 1)]
 
 
-def _name(value: object) -> str:
-    text = "default" if value is None or value != value else f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= 24 else f"{text[:23]}…"
+def short(value: object, width: int = 28) -> str:
+    """A value in few letters: a list without brackets, and of what is long the end, where overrides differ."""
+    if isinstance(value, list | tuple):
+        text = ", ".join(map(str, value)) or "none"
+    else:
+        text = f"{value:g}" if isinstance(value, float) else str(value)
+    if value is None or value != value:
+        text = "–"
+    return text if len(text) <= width else f"…{text[1 - width :]}"

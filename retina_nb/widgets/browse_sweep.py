@@ -56,7 +56,9 @@ class BrowseSweep(Live):
         result = next((name for name in results if "cc_norm" in name), results[0])
         self.table = Table(self.runs, list(dict.fromkeys(["status", *varied, result, "seconds"])), sort_by=result)
         self.again = ipw.Button(description="Read again", icon="refresh", layout={"width": "9em"})
-        self._link = ipw.Output()
+        self._link = ipw.Output(layout={"width": "28em"})
+        # A parameter of numbers makes the better axis, and seeds are there to be averaged over.
+        varied.sort(key=lambda name: (name == "seed", not pd.api.types.is_numeric_dtype(self.runs[name])))
         colours = {"none": None} | {name: name for name in varied}
         super().__init__(
             self._show,

@@ -10,6 +10,7 @@ import pandas as pd
 import traitlets
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.plots.runs import short
 
 _CLASS = "retina-nb-table"
 # The columns stand below each other only if all letters are as wide.
@@ -160,7 +161,7 @@ def aligned(frame: pd.DataFrame) -> list[str]:
     made = []
     for name, column in frame.items():
         numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        cells = [str(name), *(_numbers(column) if numbers else map(_text, column))]
+        cells = [str(name), *(_numbers(column) if numbers else map(short, column))]
         width = max(map(len, cells))
         made.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in cells])
     return ["  ".join(line) for line in zip(*made, strict=True)]
@@ -175,11 +176,6 @@ def _numbers(column: pd.Series) -> list[str]:
         size = np.abs(known[known != 0])
         form = ".3f" if size.min() >= 1e-3 and size.max() < 1e4 else ".3g"
     return ["–" if pd.isna(value) else f"{value:{form}}" for value in column]
-
-
-def _text(value: Any) -> str:
-    text = "–" if value is None or (isinstance(value, float) and np.isnan(value)) else str(value)
-    return text if len(text) <= 28 else f"{text[:27]}…"
 
 
 def _is_sortable(column: pd.Series) -> bool:

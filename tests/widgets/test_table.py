@@ -71,7 +71,7 @@ def test_columns_stand_below_each_other():
 
 def test_numbers_of_any_size_and_long_texts_can_be_read():
     lines = aligned(pd.DataFrame({"rate": [1e-4, 0.25], "seed": [1.0, np.nan], "path": ["x" * 50, "y"]}))
-    assert lines[1].startswith("0.0001     1  xxx")
+    assert lines[1].startswith("0.0001     1  …xxx")
     assert lines[2].startswith("  0.25     –  y")
     assert max(map(len, lines)) < 50
 
