@@ -56,7 +56,7 @@ class BrowseSweep(Live):
         result = next((name for name in results if "cc_norm" in name), results[0])
         self.table = Table(self.runs, list(dict.fromkeys(["status", *varied, result, "seconds"])), sort_by=result)
         self.again = ipw.Button(description="Read again", icon="refresh", layout={"width": "9em"})
-        self._link = ipw.Output(layout={"width": "28em"})
+        self._link = ipw.Output(layout={"width": "24em"})
         # A parameter of numbers makes the better axis, and seeds are there to be averaged over.
         varied.sort(key=lambda name: (name == "seed", not pd.api.types.is_numeric_dtype(self.runs[name])))
         colours = {"none": None} | {name: name for name in varied}
@@ -110,7 +110,7 @@ def describe_run(run: pd.Series) -> str:
     path = os.path.relpath(str(run["notebook"]))
     link = f"<a href='{escape(path, quote=True)}' target='_blank'>open the executed notebook</a>"
     return (
-        f"<div style='width:27em;line-height:1.4;overflow-wrap:anywhere'>{escape(', '.join(known))}{error}<br>{link}"
+        f"<div style='width:23em;line-height:1.4;overflow-wrap:anywhere'>{escape(', '.join(known))}{error}<br>{link}"
         f"<br><small>{escape(path)}</small></div>"
     )
 

@@ -62,7 +62,8 @@ class _Explorer:
         self.controls["stimulus"].observe(lambda _: self._offer_parameters(), "value")
         self.widget = Live(self.draw, self.controls)
         side = self.widget.children[0]
-        side.children = [*side.children[:2], self.mosaic, *side.children[2:]]
+        hint = ipw.HTML("or click on its receptive field:", layout={"margin": "0 2px"})
+        side.children = [*side.children[:2], hint, self.mosaic, *side.children[2:]]
 
     def draw(self, session: str, neuron: int, stimulus: str, time: float, **values: Any) -> Any:
         """A stimulus and the predicted response of a neuron to it."""
@@ -70,7 +71,7 @@ class _Explorer:
         seen = self.preview(session, neuron, stimulus, **chosen)
         self.controls["time"].max = max(seen.seconds[-1], 1 / seen.rate)
         place = self.centers(session)[neuron].tolist()
-        return self.figure.show(seen, place=place, at=time, words=self._label(session, neuron))
+        return self.figure.show(seen, place=place, at=time, words=self._label(session, neuron).replace(", ", "\n", 1))
 
     def _preview(self, session: str, neuron: int, stimulus: str, **values: Any) -> Preview:
         if stimulus == _RECORDED:
@@ -98,7 +99,7 @@ class _Explorer:
         session, neuron = self.controls["session"].value, self.controls["neuron"]
         labels = [self._label(session, one) for one in range(self.counts[session])]
         chosen = min(neuron.value or 0, len(labels) - 1)
-        self.mosaic.place(self.centers(session), self.screen.size, labels, chosen)
+        self.mosaic.place(self.centers(session), labels, chosen)
         neuron.max = len(labels) - 1
 
     def _offer_parameters(self) -> None:
@@ -109,9 +110,9 @@ class _Explorer:
     def _controls(self, channels: list[str]) -> dict[str, ipw.ValueWidget]:
         pixel, rate = self.screen.pixel_um, self.screen.rate
         short = min(self.screen.size) * pixel
-        colours = {"all channels": None} | {
-            name: tuple(float(one == name) for one in channels) for name in (channels if len(channels) > 1 else ())
-        }
+        colours = {"all channels": (1.0,) * len(channels)}
+        if len(channels) > 1:
+            colours |= {name: tuple(float(one == name) for one in channels) for name in channels}
         recorded = [_RECORDED] if self.recordings else []
 
         def um(label: str, low: float, high: float, value: float, step: float = pixel / 2, unit: str = "µm") -> Any:
@@ -123,8 +124,8 @@ class _Explorer:
             "stimulus": control("stimulus", [*stimulus_names(), *recorded], "spot"),
             "contrast": slider(-1.0, 1.0, 0.05, value=1.0, label="contrast"),
             "diameter": um("diameter", pixel, short, 300.0),
-            "inner": um("inner diameter", 0.0, short, 300.0),
-            "outer": um("outer diameter", pixel, short, 700.0),
+            "inner": um("inner", 0.0, short, 300.0),
+            "outer": um("outer", pixel, short, 700.0),
             "direction": slider(0, 345, 15, value=0, label="direction", unit="°"),
             "speed": um("speed", 2 * pixel, 60 * pixel, 1000.0, pixel, "µm/s"),
             "width": um("width", pixel, short, 400.0),
@@ -138,5 +139,5 @@ class _Explorer:
             "seed": slider(0, 99, value=0, label="seed"),
             "colour": control("colour", colours),
             "start": slider(0.0, 30.0, 0.5, value=0.0, label="start", unit="s"),
-            "time": slider(0.0, 1.0, 1 / rate, value=0.0, label="frame at", unit="s"),
+            "time": slider(0.0, 3.0, 1 / rate, value=1.0, label="frame at", unit="s"),
         }

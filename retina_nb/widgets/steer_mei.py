@@ -67,11 +67,11 @@ class SteerMei(Live):
         self._follow(**{name: one.value for name, one in controls.items()})
         for _ in range(steps):
             self.climb.step()
-        button = partial(ipw.Button, layout={"width": "8.8em"})
+        button = partial(ipw.Button, layout={"width": "7.8em"})
         self.run = button(icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
         self.again = button(description="From noise", icon="random", tooltip="climb again, from other noise")
         self.keep = button(description="Keep", icon="bookmark", tooltip="add what has been reached to the list .kept")
-        self.state, self._list = ipw.HTML(), ipw.HTML(layout={"width": "27em"})
+        self.state, self._list = ipw.HTML(), ipw.HTML(layout={"width": "24em"})
         super().__init__(self._show, controls)
         side = self.children[0]
         note = ipw.HTML('<span style="color:gray">limits that are fully right do not hold</span>')

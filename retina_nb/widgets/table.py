@@ -72,7 +72,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
             style=narrow,
             layout={"width": "auto"},
         )
-        self.message = ipw.HTML(layout={"width": "27em"})
+        self.message = ipw.HTML(layout={"width": "24em"})
         self.header = ipw.HTML()
         self.rows = ipw.Select(rows=rows, layout={"width": "auto"})
         for one in (self.sort_by, self.ascending, self.where):
