@@ -96,12 +96,13 @@ plots.show_maps(
 );
 
 # %% [markdown]
-# Any cell, bin by bin: drag the cell, and how long before its response. Weights are parts of the field's largest.
+# Any cell, bin by bin: choose the cell, and drag how long before its response. Weights are parts of the field's largest.
 
 # %%
 in_time = {way: found[way].linear for way in ("average", "twin")}
 if truth:
     in_time["truth"] = truth.receptive_field(session).numpy()
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
 
 
 def field_before(neuron=shown[0], bins_before=3):
@@ -114,7 +115,7 @@ def field_before(neuron=shown[0], bins_before=3):
     return figure
 
 
-live(field_before, neuron=(0, recording.n_neurons - 1), bins_before=(0, lags - 1))
+live(field_before, neuron=by_label, bins_before=(0, lags - 1))
 
 # %% [markdown]
 # The filters of ON and OFF cells in time, each at its own strongest pixel and as high as 1. The average comes early and

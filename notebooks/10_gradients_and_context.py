@@ -95,9 +95,12 @@ if channels > 1:
     print(turning.drop(columns=["session", "neuron"]).round(3).to_string())
 
 # %% [markdown]
-# When is the response the one that turns? Drag the cell, and the bin after the onset.
+# When is the response the one that turns? Choose a cell, and drag the bin after the onset.
 
 # %%
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
+
+
 def gradients_after(neuron=neurons[0], bins_after=3):
     """A cell's response to a flash, and its gradient, over the contrasts of two colours in one bin."""
     one_bin = (model.lag + bins_after, model.lag + bins_after + 1)
@@ -107,7 +110,7 @@ def gradients_after(neuron=neurons[0], bins_after=3):
     return plots.show_contrast_gradients(one, [title], every=1)
 
 
-live(gradients_after, neuron=(0, recording.n_neurons - 1), bins_after=(0, 6)) if channels > 1 else None
+live(gradients_after, neuron=by_label, bins_after=(0, 6)) if channels > 1 else None
 
 # %% [markdown]
 # The same for each cell's own stimulus: the mean gradient over recorded clips, which is its linear receptive field, with

@@ -90,6 +90,9 @@ pixel_error = float(np.abs(pixels.error).max() / np.abs(pixels.response - pixels
 # Drag the moment of the response: where is the bar that it is owed to?
 
 # %%
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
+
+
 def owed_to(neuron=neurons[0], bins_after=18):
     """What a cell's response is owed to, so many bins after the bar set out."""
     now = model.lag + bins_after
@@ -98,7 +101,7 @@ def owed_to(neuron=neurons[0], bins_after=18):
     return plots.show_attribution(bar, owed, [0], [label], list(range(now - 12, now + 1, 2)), recording.rate)
 
 
-live(owed_to, neuron=(0, recording.n_neurons - 1), bins_after=(0, 24))
+live(owed_to, neuron=by_label, bins_after=(0, 24))
 
 # %% [markdown]
 # ## Through which channels?

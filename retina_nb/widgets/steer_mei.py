@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from functools import partial
 from html import escape
 from typing import Any
 
@@ -67,10 +66,9 @@ class SteerMei(Live):
         self._follow(**{name: one.value for name, one in controls.items()})
         for _ in range(steps):
             self.climb.step()
-        button = partial(ipw.Button, layout={"width": "7.8em"})
-        self.run = button(icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
-        self.again = button(description="From noise", icon="random", tooltip="climb again, from other noise")
-        self.keep = button(description="Keep", icon="bookmark", tooltip="add what has been reached to the list .kept")
+        self.run = _button("7em", icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
+        self.again = _button("9em", description="From noise", icon="random", tooltip="climb again, from other noise")
+        self.keep = _button("7em", description="Keep", icon="bookmark", tooltip="add what is reached to the list .kept")
         self.state, self._list = ipw.HTML(), ipw.HTML(layout={"width": "24em"})
         super().__init__(self._show, controls)
         side = self.children[0]
@@ -158,13 +156,18 @@ class SteerMei(Live):
         self.state.value, self.run.description, self.run.icon = state, button, icon
 
 
+def _button(width: str, **options: Any) -> ipw.Button:
+    return ipw.Button(layout={"width": width}, **options)
+
+
 _LIMITS = ("contrast", "time_cutoff", "space_cutoff", "radius_um")
 
 
 def _of_neuron(model: Any, session: str, neuron: int) -> dict[str, ipw.ValueWidget]:
     counts = model.about["neurons"]
     of_session = control("session", sorted(counts), session)
-    of_neuron = slider(0, counts[session] - 1, value=neuron, label="neuron")
+    of_neuron = slider(0, max(counts[session] - 1, 1), value=neuron, label="neuron")
+    of_neuron.max = counts[session] - 1
     # Before anything is drawn, so that there is no moment at which the session has no such neuron.
     of_session.observe(lambda change: setattr(of_neuron, "max", counts[change["new"]] - 1), "value")
     return {"session": of_session, "neuron": of_neuron, "suppress": control("suppress", False)}
