@@ -25,6 +25,7 @@ _HOME = {
     "predict": "evaluation",
     "presets": "models",
     "read_sweep": "sweeps.table",
+    "search": "sweeps.search",
     "select_neurons": "quality",
     "write_recordings": "loaders.stored",
     "save_model": "models",

@@ -55,7 +55,7 @@ class History(Callback):
         metrics = {name: float(trainer.callback_metrics[name]) for name in ("loss", "validation_loss", MONITOR)}
         seconds = time.perf_counter() - self._started
         self.rows.append({"epoch": trainer.current_epoch, **metrics, "learning_rate": self._rate, "seconds": seconds})
-        if trainer.progress_bar_callback is None:
+        if trainer.progress_bar_callback is None and trainer.is_global_zero:
             print(
                 f"epoch {trainer.current_epoch + 1}/{self._max_epochs}  loss {metrics['loss']:.4f}  "
                 f"validation correlation {metrics[MONITOR]:.4f}  learning rate {self._rate:.2g}  {seconds:.1f} s",
@@ -85,6 +85,8 @@ class quiet(warnings.catch_warnings):
             "Checkpoint directory",
             "smaller than the logging interval",
             "LeafSpec",
+            "sync_dist=True",  # what is logged is of all processes already
+            "did not find any unused parameters",
         ):
             warnings.filterwarnings("ignore", f".*{message}.*")
 

@@ -27,7 +27,31 @@ def add_commands(commands: Any) -> None:
         help="sets of parameters, to combine with the grid: a YAML list of them, or a grid, 'seed: [0, 1, 2]'",
     )
     sweep.add_argument("--dry-run", action="store_true", help="only tell which runs there would be, and how long")
+    sweep.add_argument(
+        "--best", default="validation_correlation", metavar="RESULT", help="show the largest one (default: %(default)s)"
+    )
     add_common(sweep, "sweep")
+
+    search = commands.add_parser("search", help="find the best parameters of a notebook", description=_search.__doc__)
+    search.set_defaults(command=_search)
+    search.add_argument(
+        "--space",
+        type=Path,
+        metavar="FILE",
+        help="YAML with a line for each parameter, 'seed: [0, 1]' or 'max_epochs: {low: 5, high: 40}', and for each "
+        "value within the preset, under 'overrides:' (default: what is worth changing in the notebook's preset)",
+    )
+    search.add_argument(
+        "--objective",
+        default="validation_correlation",
+        metavar="RESULT",
+        help="the result to make as large as possible, outer.inner if it is nested (default: %(default)s)",
+    )
+    search.add_argument("--minimize", action="store_true", help="make it as small as possible")
+    search.add_argument("--trials", type=int, default=50, metavar="N", help="trials in all (default: %(default)s)")
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
+    search.add_argument("--no-pruning", action="store_true", help="end no trial before its last epoch")
+    add_common(search, "search")
 
 
 def add_common(parser: argparse.ArgumentParser, kind: str) -> None:
@@ -54,9 +78,6 @@ def add_common(parser: argparse.ArgumentParser, kind: str) -> None:
         help="do the runs in jobs of SLURM, with options of dask_jobqueue.SLURMCluster: queue=gpu cores=4 memory=16GB",
     )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="the most that a run may take")
-    parser.add_argument(
-        "--best", default="validation_correlation", metavar="RESULT", help="show the largest one (default: %(default)s)"
-    )
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
@@ -67,7 +88,6 @@ def where(options: argparse.Namespace) -> dict[str, Any]:
         "scheduler": options.scheduler,
         "slurm": slurm,
         "timeout": options.timeout,
-        "best": options.best,
     }
 
 
@@ -88,10 +108,32 @@ def _sweep(options: argparse.Namespace) -> int:
         parameters=same_for_all(options),
         grid=grid_from_words(options.grid),
         sets=read_sets(options.file) if options.file else (),
+        best=options.best,
         dry_run=options.dry_run,
         **where(options),
     )
     return int(not options.dry_run and not (runs["status"] == "complete").all())
+
+
+def _search(options: argparse.Namespace) -> int:
+    """Find the parameters of a notebook with which a result is best, by Optuna, several runs at once. The same command
+    again goes on where it was interrupted, and may be at work on several machines in one folder. The exit status is 1
+    if no trial is complete at the end."""
+    from retina_nb.sweeps.search import search
+
+    trials = search(
+        options.notebook,
+        options.output or Path("runs") / f"{options.notebook.stem}_search",
+        options.space,
+        objective=options.objective,
+        minimize=options.minimize,
+        trials=options.trials,
+        parameters=same_for_all(options),
+        seed=options.seed,
+        prune=not options.no_pruning,
+        **where(options),
+    )
+    return int(not (trials["status"] == "complete").any())
 
 
 def _slurm_option(word: str) -> tuple[str, Any]:

@@ -45,6 +45,8 @@ class SharedBatches:
         batch_size: chunks in a batch.
         seed: fixes the order of chunks, given the epoch; None for the order of time.
         device: where batches are made.
+        process, processes: which of how many share each batch: every one gets its part of the rows, perhaps none of
+            some sessions.
 
     Raises:
         UserError: if a session has no bin of this split with enough history.
@@ -60,7 +62,10 @@ class SharedBatches:
         batch_size: int,
         seed: int | None = None,
         device: str | torch.device = "cpu",
+        process: int = 0,
+        processes: int = 1,
     ) -> None:
+        self._share = slice(process, None, processes)
         self.lag, self.batch_size, self.seed, self.device, self.epoch = lag, batch_size, seed, torch.device(device), 0
         groups = sessions_that_share(recordings)
         self._groups = [_Group([recordings[name] for name in names], split, lag) for names in groups]
@@ -82,12 +87,13 @@ class SharedBatches:
             chunks = chunks[np.random.default_rng([self.seed, self.epoch]).permutation(len(chunks))]
         for start in range(0, len(chunks), self.batch_size):
             part = chunks[start : start + self.batch_size]
-            yield self._batch(part[np.argsort(part[:, 0], kind="stable")])
+            part = part[np.argsort(part[:, 0], kind="stable")]
+            yield self._batch(part[self._share], np.unique(part[:, 0]))
 
-    def _batch(self, chunks: np.ndarray) -> Batch:
+    def _batch(self, chunks: np.ndarray, numbers: np.ndarray) -> Batch:
         stimuli, targets = [], {}
-        numbers, firsts = np.unique(chunks[:, 0], return_index=True)
-        for number, first, last in zip(numbers, firsts, [*firsts[1:], len(chunks)], strict=True):
+        bounds = (np.searchsorted(chunks[:, 0], numbers, side) for side in ("left", "right"))
+        for number, first, last in zip(numbers, *bounds, strict=True):
             group, (_, start, begin, end) = self._groups[number], chunks[first:last].T
             outputs = start[:, None] + np.arange(self._chunk)
             counts = (outputs >= begin[:, None]) & (outputs < end[:, None]) & group.counts[outputs]

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import dask
 import psutil
+from dask.distributed import Client, Nanny, Scheduler, SpecCluster
 from dask.system import CPU_COUNT
-from distributed import Client, Nanny, Scheduler, SpecCluster
 
 from retina_nb.errors import UserError
 from retina_nb.sweeps.machine import gpus
@@ -43,7 +44,8 @@ def connected(
         with _client(scheduler) as client:
             yield client
         return
-    start = _local(runs, workers) if slurm is None else _slurm(slurm, workers or runs)
+    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):  # no run waits at a worker
+        start = _local(runs, workers) if slurm is None else _slurm(slurm, workers or runs)
     with start as cluster, _client(cluster) as client:
         yield client
 

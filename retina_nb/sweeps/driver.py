@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from statistics import median
@@ -9,7 +10,7 @@ from typing import Any
 from uuid import uuid4
 
 import pandas as pd
-from distributed import Client, Future, KilledWorker
+from dask.distributed import Client, Future, KilledWorker
 
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.notebooks import make_writable
@@ -99,7 +100,7 @@ def _summary(runs: pd.DataFrame, folder: Path, labels: Mapping[str, str]) -> str
     lines = [f"in {folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items())]
     for name, run in runs[~runs["status"].isin(["complete", "not started"])].iterrows():
         lines.append(f"  {labels[name]} is {run['status']}: {run['error']}")
-        lines.append(f"    {run['notebook']}")
+        lines += [f"    {run['notebook']}"] if isinstance(run["notebook"], str) else []
     if not (runs["status"] == "complete").all():
         lines.append("the same again does what is not complete")
     return "\n".join(lines)
@@ -117,28 +118,18 @@ def _ended(
     elsewhere: list[str] = []
     for wait in (False, True):
         names = elsewhere if wait else list(runs)
-        futures = {_submit(client, notebook, folder, name, runs[name], timeout, wait): name for name in names}
+        run = partial(run_once, Path(notebook).absolute(), folder, timeout=timeout, wait=wait)
+        # Keys that no other client has: two drivers at one scheduler would share tasks, and their ends. They are of one
+        # group, for Dask to keep them back until a worker is free: what a worker had when it died counts against it.
+        group = f"run-{uuid4().hex[:8]}"
+        futures = client.map(run, [runs[name] for name in names], key=[(group, name) for name in names], pure=False)
+        of_future = dict(zip(futures, names, strict=True))
         for future in _done(client, futures, progress):
-            run = _outcome(future, futures[future])
-            if run["status"] == "running":
-                elsewhere.append(run["name"])
+            ended = outcome(future, of_future[future])
+            if ended["status"] == "running":
+                elsewhere.append(ended["name"])
             else:
-                yield run
-
-
-def _submit(
-    client: Client,
-    notebook: str | Path,
-    folder: Path,
-    name: str,
-    parameters: Mapping[str, Any],
-    timeout: float | None,
-    wait: bool,
-) -> Future:
-    # A name that no other client uses: two drivers at one scheduler would share the task, and its end.
-    key = f"run-{name}-{uuid4().hex[:8]}"
-    source = Path(notebook).absolute()
-    return client.submit(run_once, source, folder, parameters, timeout=timeout, wait=wait, key=key, pure=False)
+                yield ended
 
 
 def _done(client: Client, futures: Iterable[Future], progress: SweepProgress) -> Iterator[Future]:
@@ -154,13 +145,13 @@ def _done(client: Client, futures: Iterable[Future], progress: SweepProgress) ->
             if client.status != "running":
                 yield from waiting
                 return
-            progress.show(min(len(waiting), _threads(client)))
+            progress.show(min(len(waiting), threads(client)))
             continue
         waiting.discard(future)
         yield future
 
 
-def _threads(client: Client) -> int:
+def threads(client: Client) -> int:
     """How many runs can be at work."""
     try:
         return client.scheduler_info(n_workers=0).get("total_threads", 0)
@@ -168,7 +159,7 @@ def _threads(client: Client) -> int:
         return 0
 
 
-def _outcome(future: Future, name: str) -> dict[str, Any]:
+def outcome(future: Future, name: str) -> dict[str, Any]:
     lost = {"name": name, "status": "interrupted"}
     if future.status == "finished":
         return future.result()

@@ -56,6 +56,7 @@ def execute(
     *,
     directory: Path | None = None,
     timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
     on_kernel: Callable[[int], None] = lambda pid: None,
 ) -> Path:
     """Execute a notebook and keep the copy in a folder.
@@ -68,6 +69,7 @@ def execute(
         progress: is told of cells and of what they print.
         directory: the kernel's working directory; by default this process's.
         timeout: how long it may take (s).
+        environment: variables to add to the kernel's environment.
         on_kernel: is told the process number of the kernel.
 
     Returns:
@@ -82,7 +84,7 @@ def execute(
     unfinished = unfinished_copy(source, output)
     try:
         nbformat.write(document, unfinished)
-        executed = _execute(unfinished, parameters, progress, _kernel(directory, on_kernel), timeout)
+        executed = _execute(unfinished, parameters, progress, _kernel(directory, environment or {}, on_kernel), timeout)
         executed.metadata.papermill.update(input_path=str(source), output_path=str(finished))
         nbformat.write(executed, unfinished)
         os.replace(unfinished, finished)
@@ -143,14 +145,16 @@ def _seconds_until(deadline: float) -> int | None:
     return None if deadline == math.inf else max(1, math.ceil(deadline - time.monotonic()))
 
 
-def _kernel(directory: Path | None, on_kernel: Callable[[int], None]) -> type[AsyncKernelManager]:
+def _kernel(
+    directory: Path | None, environment: Mapping[str, str], on_kernel: Callable[[int], None]
+) -> type[AsyncKernelManager]:
     class Kernel(AsyncKernelManager):
         """A kernel that draws figures into its notebook, even where MPLBACKEND is set for scripts, as in CI."""
 
         transport_encryption = "auto"  # else ipykernel warns in every notebook that it is off
 
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # so it is there, too
-            options["env"] = _environment(directory)
+            options["env"] = _environment(directory) | dict(environment)
             if directory is not None:
                 options["cwd"] = str(directory)  # of the kernel alone: a chdir here would be everybody's
             await super().start_kernel(**options)

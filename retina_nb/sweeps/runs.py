@@ -71,6 +71,7 @@ def run_once(
     *,
     timeout: float | None = None,
     wait: bool = True,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Run a notebook, unless that run is complete already, in ``<folder>/<run_name>``.
 
@@ -86,12 +87,13 @@ def run_once(
         timeout: how long it may take (s).
         wait: for another process that is at the same run, to take what it finds. Otherwise the status is
             ``"running"``, and nothing else is told.
+        environment: variables of the kernel's environment, of which the run's name does not depend.
 
     Returns:
         ``name``, ``status`` (``"complete"``, or ``"failed"`` if the notebook raises, takes too long or loses its
-        kernel), ``parameters`` (all of them), ``error`` (its last line, or None), ``seconds``, ``peak_memory_gb`` (of
-        the kernel and its children), ``device``, ``host``, ``version``, ``started``, ``source``, ``folder`` and
-        ``notebook`` (paths; the executed copy).
+        kernel, or ``"pruned"`` if a search ended it), ``parameters`` (all of them), ``error`` (its last line, or
+        None), ``seconds``, ``peak_memory_gb`` (of the kernel and its children), ``device``, ``host``, ``version``,
+        ``started``, ``source``, ``folder`` and ``notebook`` (paths; the executed copy).
 
     Raises:
         UserError: before anything runs, if the notebook cannot be read or has no such parameters, or the folder cannot
@@ -107,7 +109,7 @@ def run_once(
         if not claimed:
             return {"name": name, "status": "running"}
         _discard_remains(folder, name)
-        return _run(document, source, folder / name, values, timeout)
+        return _run(document, source, folder / name, values, timeout, environment or {})
 
 
 def read_run(folder: Path) -> dict[str, Any]:
@@ -197,7 +199,12 @@ def _absolute(value: Any) -> Any:
 
 
 def _run(
-    document: nbformat.NotebookNode, source: Path, home: Path, parameters: dict[str, Any], timeout: float | None
+    document: nbformat.NotebookNode,
+    source: Path,
+    home: Path,
+    parameters: dict[str, Any],
+    timeout: float | None,
+    environment: Mapping[str, str],
 ) -> dict[str, Any]:
     status: dict[str, Any] = {
         "name": home.name,
@@ -219,7 +226,7 @@ def _run(
         room.mkdir()
         _write(status, room)
         with PeakMemory() as memory:
-            status |= _outcome(document, source, room, parameters, timeout, memory)
+            status |= _outcome(document, source, room, parameters, timeout, environment, memory)
         status["seconds"] = round(time.monotonic() - started, 2)
         status["peak_memory_gb"] = round(memory.gb, 3)
         return _publish(status, room, home)
@@ -233,6 +240,7 @@ def _outcome(
     room: Path,
     parameters: dict[str, Any],
     timeout: float | None,
+    environment: Mapping[str, str],
     memory: PeakMemory,
 ) -> dict[str, Any]:
     values = parameters | ({OUTPUT_DIR: str(room)} if OUTPUT_DIR in notebook_parameters(source) else {})
@@ -240,10 +248,19 @@ def _outcome(
         try:
             progress = CellProgress(len(document.cells), log)
             executed = execute(
-                document, source, room, values, progress, directory=room, timeout=timeout, on_kernel=memory.watch
+                document,
+                source,
+                room,
+                values,
+                progress,
+                directory=room,
+                timeout=timeout,
+                environment=environment,
+                on_kernel=memory.watch,
             )
         except NotebookFailed as failure:
-            return {"status": "failed", "error": failure.reason, "notebook": failure.notebook.name}
+            status = "pruned" if failure.reason.startswith("TrialPruned") else "failed"
+            return {"status": status, "error": failure.reason, "notebook": failure.notebook.name}
         except Exception as error:  # of papermill or the system, not of the notebook
             return {"status": "failed", "error": _line(error)}
     return {"status": "complete", "notebook": executed.name}

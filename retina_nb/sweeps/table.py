@@ -20,12 +20,13 @@ def read_sweep(folder: str | Path) -> pd.DataFrame:
         folder: of a sweep, a search, or any runs by `run_once`, of one notebook or several.
 
     Returns:
-        A row for each run, by its name: ``status`` (``"complete"``, ``"failed"``, ``"interrupted"``, or ``"running"``),
-        ``seconds``; a column for each parameter; a column for each number, text or truth value in ``results.json``,
-        ``outer.inner`` if it is nested; ``peak_memory_gb``, ``device``, ``host``, ``started``, ``error`` (the last line
-        of it) and ``notebook`` (the executed copy). Where names clash, a parameter keeps its own, what is known of the
-        run is next, and a result is called ``result.NAME``; a parameter with the name of one of these columns is called
-        ``parameter.NAME``. What a run has not is missing (NaN or None).
+        A row for each run, by its name: ``status`` (``"complete"``, ``"failed"``, ``"interrupted"``, ``"pruned"`` or
+        ``"running"``), ``seconds``; a column for each parameter; a column for each number, text or truth value in
+        ``results.json``, ``outer.inner`` if it is nested; ``peak_memory_gb``, ``device``, ``host``, ``started``,
+        ``error`` (the last line of it) and ``notebook`` (the executed copy). Where names clash, a parameter keeps its
+        own, what is known of the run is next, and a result is called ``result.NAME``; a parameter with the name of one
+        of these columns is called ``parameter.NAME``. What a run has not is missing (NaN or None).
+        ``attrs["parameters"]`` says which columns are parameters.
 
     Raises:
         UserError: if there is no such folder.
@@ -54,7 +55,9 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     results_too = list(dict.fromkeys(name for row in rows for name in row if name not in {*own, *names.values()}))
     columns = [*_FIRST, *names.values(), *results_too, *_LAST]
     index = pd.Index([run["name"] for run in runs], name="run", dtype=object)
-    return pd.DataFrame(rows, index=index, columns=columns)
+    found = pd.DataFrame(rows, index=index, columns=columns)
+    found.attrs["parameters"] = list(names.values())
+    return found
 
 
 def scalars(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

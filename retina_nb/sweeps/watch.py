@@ -68,7 +68,9 @@ class SweepProgress:
     def line(self) -> str:
         complete = self.before + self.ended["complete"]
         parts = [f"{complete}/{self.before + self.runs} runs complete", f"{self.running} running"]
-        parts += [f"{self.ended[status]} {status}" for status in ("failed", "interrupted") if self.ended[status]]
+        parts += [
+            f"{self.ended[status]} {status}" for status in ("pruned", "failed", "interrupted") if self.ended[status]
+        ]
         parts += [self.leader] if self.leader else []
         return ", ".join([*parts, self._time_left()])
 

@@ -20,12 +20,11 @@ def pairwise_separable_toeplitz(
     features = len(spatial)
     space, (height_out, width_out) = _space_toeplitz(spatial, (height, width), padding)
     seen = x.transpose(0, 1).reshape(channels, batch * time, height * width) @ space
-    seen = seen.view(channels, batch, time, features, -1).permute(
-        3, 0, 2, 1, 4
-    )  # (feature, channel, time, batch, place)
+    seen = seen.view(channels, batch, time, features, height_out * width_out)
+    seen = seen.permute(3, 0, 2, 1, 4)  # (feature, channel, time, batch, place)
     past = _time_toeplitz(temporal, time)  # (feature, time_out, channel * time)
-    out = past @ seen.reshape(features, channels * time, -1)
-    return out.view(features, -1, batch, height_out, width_out).permute(2, 0, 1, 3, 4)
+    out = past @ seen.reshape(features, channels * time, batch * height_out * width_out)
+    return out.view(features, past.shape[1], batch, height_out, width_out).permute(2, 0, 1, 3, 4)
 
 
 def _space_toeplitz(
