@@ -44,6 +44,12 @@ SMALL = {
         "decoded_movies": 1,
         "baselines": False,
     },
+    "14_custom_core_and_readout": {
+        "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
+        "bipolar_types": 3,
+        "features": 4,
+        "max_epochs": 1,
+    },
 }
 
 # What its results.json holds at least.
@@ -90,6 +96,10 @@ RESULTS = {
         *("cells", "noise_correlation_mean", "noise_correlation_recovered", "signal_correlation_agreement"),
         *("information_bias_bits", "adjusted_rand", "mosaic_regularity", "linear_reconstruction"),
         *("decoding_correlation", "direction_identified", "generalization", "seconds"),
+    },
+    "14_custom_core_and_readout": {
+        *("dataset", "preset", "neurons", "cc_norm", "parameters", "rf_center_within_1px", "loaded_is_the_same"),
+        "seconds",
     },
 }
 
