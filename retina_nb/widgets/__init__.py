@@ -1,0 +1,9 @@
+"""What people drag in a notebook. Widgets show what `retina_nb.analyses` and `retina_nb.plots` make of their controls;
+they compute nothing themselves. All are plain ipywidgets, so that they work wherever these do.
+"""
+
+from retina_nb.widgets.controls import slider
+from retina_nb.widgets.live import Live, live
+from retina_nb.widgets.play import Player, play
+
+__all__ = ["Live", "Player", "live", "play", "slider"]
