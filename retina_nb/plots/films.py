@@ -1,7 +1,6 @@
 """Frames of a stimulus as pictures: a film to play, and a row of its frames to print."""
 
 from collections.abc import Sequence
-from io import BytesIO
 
 import numpy as np
 from jaxtyping import Float, UInt8
@@ -9,6 +8,7 @@ from matplotlib.font_manager import findfont
 from PIL import Image, ImageDraw, ImageFont
 
 from retina_nb.errors import unknown
+from retina_nb.plots.pictures import compressed
 
 COMPOSITE = "composite"
 # What each channel adds to a composite: two are told apart by the colour-blind as green and magenta.
@@ -64,7 +64,7 @@ def film_strip(pictures: UInt8[np.ndarray, "time high wide 3"], captions: Sequen
     draw, font = ImageDraw.Draw(made), _font()
     for number, caption in enumerate(captions):
         draw.text((wide / 2, (number + 1) * strip_step(high) - 1), caption, fill="black", font=font, anchor="md")
-    return _bytes(made)
+    return compressed(made)
 
 
 def strip_step(high: int) -> int:
@@ -80,14 +80,8 @@ def film_row(pictures: UInt8[np.ndarray, "time high wide 3"], captions: Sequence
         left = number * (wide + gap)
         made.paste(Image.fromarray(picture), (left, 0))
         ImageDraw.Draw(made).text((left + wide / 2, strip_step(high) - 1), caption, "black", _font(), anchor="md")
-    return _bytes(made)
+    return compressed(made)
 
 
 def _font() -> ImageFont.FreeTypeFont:
     return ImageFont.truetype(findfont("DejaVu Sans"), 12)
-
-
-def _bytes(picture: Image.Image) -> bytes:
-    written = BytesIO()
-    picture.save(written, "png", compress_level=1)
-    return written.getvalue()

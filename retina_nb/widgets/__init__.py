@@ -3,7 +3,8 @@ they compute nothing themselves. All are plain ipywidgets, so that they work whe
 """
 
 from retina_nb.widgets.controls import slider
+from retina_nb.widgets.explore_twin import explore_twin
 from retina_nb.widgets.live import Live, live
 from retina_nb.widgets.play import Player, play
 
-__all__ = ["Live", "Player", "live", "play", "slider"]
+__all__ = ["Live", "Player", "explore_twin", "live", "play", "slider"]

@@ -9,11 +9,10 @@ from threading import Lock
 from typing import Any
 
 import ipywidgets as ipw
-from matplotlib.figure import Figure
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.plots.pictures import png
 from retina_nb.widgets.controls import control
-from retina_nb.widgets.pictures import png
 
 
 class Live(ipw.HBox):
@@ -28,7 +27,7 @@ class Live(ipw.HBox):
         description: of the picture, for those who cannot see it.
     """
 
-    def __init__(self, draw: Callable[..., Figure], controls: dict[str, ipw.ValueWidget]) -> None:
+    def __init__(self, draw: Callable[..., Any], controls: dict[str, ipw.ValueWidget]) -> None:
         self._draw = draw
         self.controls = controls
         self.picture = ipw.Image(format="png", layout={"max_width": "100%", "margin": "0"})
@@ -43,7 +42,7 @@ class Live(ipw.HBox):
             layout={"flex_flow": "row wrap", "align_items": "flex-start"},
         )
         for one in controls.values():
-            one.observe(lambda _: self.redraw(), "value")
+            one.observe(self._changed, "value")
 
     @property
     def values(self) -> dict[str, Any]:
@@ -67,6 +66,11 @@ class Live(ipw.HBox):
         except BaseException:
             self._drawing = False
             raise
+
+    def _changed(self, _: Any) -> None:
+        # A control that changes others has them drawn already when its own turn comes.
+        if self.values != self._drawn:
+            self.redraw()
 
     @contextmanager
     def hold(self) -> Iterator[None]:
@@ -97,6 +101,7 @@ class Live(ipw.HBox):
             raise
 
     def _settle(self, values: dict[str, Any]) -> None:
+        self._drawn = values
         self.picture.value = png(self._draw(**values))
         self._say("")
 
@@ -115,11 +120,12 @@ class Live(ipw.HBox):
         return data, {"image/png": {"alt": self.description}}
 
 
-def live(draw: Callable[..., Figure], /, **controls: Any) -> Live:
+def live(draw: Callable[..., Any], /, **controls: Any) -> Live:
     """Show what a function draws beside controls of its arguments, drawn anew while they are dragged.
 
     Args:
-        draw: called with a value of each control by name, returns a figure, which may be the one it returned before.
+        draw: called with a value of each control by name, returns a figure, which may be the one it returned before,
+            or anything that makes a PNG of itself, as `plots.pictures.Repainted` does.
             Values that it refuses with a `UserError` leave the old picture, and the error's sentence is shown. The
             first line of its docstring describes the picture to those who cannot see it.
         controls: how each argument is controlled: ``(low, high)``, ``(low, high, step)``, a list or dict of choices,
@@ -140,7 +146,7 @@ def live(draw: Callable[..., Figure], /, **controls: Any) -> Live:
     return Live(draw, {name: control(name, one, _default(known.get(name))) for name, one in controls.items()})
 
 
-def _name(draw: Callable[..., Figure]) -> str:
+def _name(draw: Callable[..., Any]) -> str:
     return getattr(draw, "__name__", type(draw).__name__)
 
 
@@ -148,7 +154,7 @@ def _default(argument: inspect.Parameter | None) -> Any:
     return None if argument is None or argument.default is argument.empty else argument.default
 
 
-def _summary(draw: Callable[..., Figure]) -> str:
+def _summary(draw: Callable[..., Any]) -> str:
     return (inspect.getdoc(draw) or _name(draw)).partition("\n")[0].rstrip(".")
 
 
