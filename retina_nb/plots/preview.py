@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from retina_nb.analyses.preview import Preview
 from retina_nb.plots.pictures import Repainted
@@ -15,6 +17,11 @@ _STYLES = {
     "twin": {"color": COLOURS["twin"], "lw": 1.5, "label": "twin"},
 }
 
+# Inches. Everything has its place at once: a layout that is found anew would move under a slider, and takes its time.
+_SIZE, _LEFT, _GAP = (7.4, 4.9), 0.75, 0.12
+_FRAME_HIGH, _FRAMES_WIDE = 1.9, 4.4
+_CURSOR = "#D55E00"
+
 
 class PreviewFigure:
     """Shows previews of one model one after another; see `show`.
@@ -25,24 +32,31 @@ class PreviewFigure:
     """
 
     def __init__(self, size: tuple[int, int], channels: Sequence[str]) -> None:
-        made, axes = figure(3, 1, size=(7.4, 4.9), height_ratios=[2.2, 0.6, 1.6])
-        axes[0].axis("off")
-        self._stimulus, self._response = axes[1:]
+        made = figure(size=_SIZE)[0]
+        made.clear()
+        made.set_layout_engine("none")
+        across = min(_FRAME_HIGH * size[1] / size[0], _FRAMES_WIDE / len(channels) - _GAP)
+        high, below = across * size[0] / size[1], _SIZE[1] - 0.3
         self._images, self._rings = [], []
-        across = 2.2 / 4.9 * size[1] / size[0] * 0.42
         for number, name in enumerate(channels):
-            inset = axes[0].inset_axes((0.0 + number * across, 0.0, across * 0.92, 0.9))
-            look = {"cmap": CHANNEL_MAPS.get(name, "gray"), "vmin": -1, "vmax": 1, "interpolation": "nearest"}
-            self._images.append(inset.imshow(np.zeros(size), aspect="auto", **look))
-            self._rings += inset.plot([0], [0], "o", ms=13, mfc="none", mec="#D55E00", mew=1.5)
-            inset.set(xticks=[], yticks=[], xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5))
-            inset.set_title(name, fontsize=9)
-        self._words = axes[0].text(len(channels) * across + 0.02, 0.86, "", va="top", fontsize=9.5, linespacing=1.6)
+            ax = _axes(made, _LEFT + number * (across + _GAP), below - high, across, high)
+            ax.spines[:].set_visible(False)
+            ax.set(xticks=[], yticks=[], xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5))
+            ax.set_title(name, fontsize=9)
+            look = {"cmap": CHANNEL_MAPS.get(name, "gray"), "interpolation": "nearest", "aspect": "auto"}
+            self._images.append(ax.imshow(np.zeros(size), **look))
+            self._rings += ax.plot([0], [0], "o", ms=13, mfc="none", mec=_CURSOR, mew=1.5)
+        beside = (_LEFT + len(channels) * (across + _GAP)) / _SIZE[0]
+        self._words = made.text(beside, (below - 0.02) / _SIZE[1], "", va="top", fontsize=9.5, linespacing=1.6)
+        self._beside = (beside - 0.01, (below - _FRAME_HIGH) / _SIZE[1])
+        wide = _SIZE[0] - _LEFT - 0.25
+        self._stimulus, self._response = _axes(made, _LEFT, 2.05, wide, 0.5), _axes(made, _LEFT, 0.5, wide, 1.4)
         hues = [colormaps[CHANNEL_MAPS.get(name, "gray")](0.35) for name in channels]
         self._courses = [self._stimulus.plot([], [], color=hue, lw=1.2, ds="steps-post")[0] for hue in hues]
         self._lines = {name: self._response.plot([], [], **style)[0] for name, style in _STYLES.items()}
-        self._cursors = [ax.axvline(0, color="#D55E00", lw=1) for ax in axes[1:]]
-        self._stimulus.set(ylabel="stimulus\nat the cell", xticklabels=[], yticks=[-1, 0, 1])
+        self._cursors = [ax.axvline(0, color=_CURSOR, lw=1) for ax in (self._stimulus, self._response)]
+        self._stimulus.set(xticklabels=[])
+        self._stimulus.set_ylabel("stimulus\nat the cell", fontsize=9)
         self._response.set(ylabel="rate (1/s)", xlabel="time (s)")
         self._frame: tuple = ()
         moving = [*self._images, *self._rings, self._words, *self._courses, *self._lines.values(), *self._cursors]
@@ -87,10 +101,17 @@ class PreviewFigure:
         self._response.set_ylim(0, top)
         self._stimulus.set(ylim=(-1.1 * frame[2], 1.1 * frame[2]), yticks=[-frame[2], 0, frame[2]])
         shown = [line for name, line in self._lines.items() if name in seen.rates]
-        self._response.legend(
-            handles=shown, frameon=False, fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.97)
-        )
+        made = self._painted.figure
+        for old in made.legends:
+            old.remove()
+        made.legend(handles=shown, frameon=False, fontsize=9, loc="lower left", bbox_to_anchor=self._beside)
         self._painted.forget()
+
+
+def _axes(made: Figure, left: float, bottom: float, wide: float, high: float) -> Axes:
+    ax = made.add_axes((left / _SIZE[0], bottom / _SIZE[1], wide / _SIZE[0], high / _SIZE[1]))
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
 
 
 def _above(value: float) -> float:

@@ -138,5 +138,5 @@ class _Explorer:
             "seed": slider(0, 99, value=0, label="seed"),
             "colour": control("colour", colours),
             "start": slider(0.0, 30.0, 0.5, value=0.0, label="start", unit="s"),
-            "time": slider(0.0, 1.0, 1 / rate, value=0.0, label="frame at", unit="s"),
+            "time": slider(0.0, 3.0, 1 / rate, value=1.0, label="frame at", unit="s"),
         }
