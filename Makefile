@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync truth twin lock
+.PHONY: help demo lab voila test check lint sync truth twin lock
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
 
@@ -12,8 +12,13 @@ demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
 	@$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -o runs/demo
 	@echo "next: 'make lab' opens JupyterLab on notebooks/"
 
-lab: $(INSTALLED)  ## open JupyterLab on notebooks/
-	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks
+lab: $(INSTALLED)  ## open the workbook in JupyterLab
+	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+# Who sees the page can run nothing but its widget, and is on this machine.
+voila: $(INSTALLED)  ## explore the twin on a page of its own, without code
+	$(BIN)/voila notebooks/pages/explore_twin.py --Voila.ip=127.0.0.1 \
+	  --VoilaConfiguration.extension_language_mapping='{".py": "python"}'
 
 # Two processes share two cores: one thread each, also for the kernels of notebooks, or they wait for each other.
 test: lint  ## run everything: lint, types, pairing, tests, notebooks

@@ -17,7 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "runs" / "browser"  # CI keeps them
-START_SECONDS = 60
+START_SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def browser():
         launched.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser):
     """A fresh window that sees this machine only; `page.elsewhere` has what it asked of others."""
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
@@ -50,9 +50,15 @@ def page(browser):
             route.abort()
 
     context.route("**/*", stay_here)
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(60_000)  # machines that test are busy
     yield opened
     context.close()
+
+
+@pytest.fixture
+def keep(request):
+    """Keep a picture of the page, or of a part of it, under the test's name."""
+    return lambda part, name="": part.screenshot(path=SCREENSHOTS / f"{request.node.name}{name}.png")
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +79,8 @@ def lab(notebooks) -> Iterator[str]:
 def voila(notebooks) -> Iterator[str]:
     """The address of Voilà, which lists the notebooks."""
     pytest.importorskip("voila", reason="the extra 'voila' is not installed")
-    with _server("voila", [str(notebooks), "--no-browser"], notebooks.parent, "/voila/static/favicon.ico") as url:
+    scripts = """--VoilaConfiguration.extension_language_mapping={".py": "python"}"""
+    with _server("voila", [str(notebooks), scripts, "--no-browser"], notebooks.parent, "/voila/static/a") as url:
         yield url
 
 
