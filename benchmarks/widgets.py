@@ -47,25 +47,27 @@ display(widgets.play(stimuli.natural_movie(stimuli.Screen.of(twin), duration=10.
 # (stimulus of explore_twin, label of the slider); no stimulus: the slider of `live`.
 MOVED = [
     ("", "height"),
-    ("spot", "frame at"),
+    ("spot", "frame at (s)"),
     ("spot", "contrast"),
-    ("spot", "diameter"),
-    ("spot", "right"),
+    ("spot", "diameter (µm)"),
+    ("spot", "right (µm)"),
     ("spot", "neuron"),
-    ("moving bar", "direction"),
-    ("moving bar", "speed"),
-    ("drifting grating", "frequency"),
+    ("moving bar", "direction (°)"),
+    ("moving bar", "speed (µm/s)"),
+    ("drifting grating", "frequency (Hz)"),
     ("white noise", "seed"),
     ("natural movie", "seed"),
     ("chirp", "contrast"),
 ]
 WATCH = """picture => {
     window.waits = []; window.pictures = 0;
-    document.addEventListener('keydown', () => window.pressed = performance.now(), true);
-    picture.addEventListener('load', () => {
+    if (window.pressed === undefined)
+        document.addEventListener('keydown', () => window.pressed = performance.now(), true);
+    window.pressed = 0;
+    picture.onload = () => {
         window.pictures += 1;
         requestAnimationFrame(() => window.waits.push(performance.now() - window.pressed));
-    });
+    };
 }"""
 FOLLOW = """marker => {
     window.rows = [];
@@ -94,7 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(f"{stimulus or 'live':18s} {label:10s} " + " ".join(f"{key} {value:g}" for key, value in row.items()))
             if options.screenshots:
                 options.screenshots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=options.screenshots / f"{stimulus or 'live'}_{label}.png")
+                page.screenshot(path=options.screenshots / f"{stimulus or 'live'}_{label.partition(' (')[0]}.png")
         report["drag"], report["film"] = drag(page), film(page)
         print("drag", report["drag"], "\nfilm", report["film"])
     options.output.parent.mkdir(parents=True, exist_ok=True)
@@ -155,17 +157,25 @@ def part_of(page: Any, stimulus: str) -> tuple[Any, Any]:
     return widget, widget.locator("img").first
 
 
+def handle_of(widget: Any, label: str) -> Any:
+    """What is dragged of a slider."""
+    return widget.locator(f'.widget-hslider:has(> .widget-label:text-is("{label}")) .noUi-handle')
+
+
 def latency(page: Any, stimulus: str, label: str, keys: int, wait_s: float) -> dict[str, float]:
     """Milliseconds from a key to the picture."""
     widget, picture = part_of(page, stimulus)
-    handle = widget.locator(".widget-hslider", has_text=label).locator(".noUi-handle")
+    handle = handle_of(widget, label)
     picture.evaluate(WATCH)
     wait_until_quiet(wait_s)
     before, then = busy_seconds(), time.monotonic()
+    # There and back, so that no end is reached: for a value beyond it nothing is drawn.
+    ways = ["ArrowRight", "ArrowLeft"]
+    if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax"):
+        ways.reverse()
     for key in range(keys):
         seen = page.evaluate("window.waits.length")
-        # There and back, so that no end is reached: of a value at its end nothing is drawn.
-        handle.press("ArrowRight" if key % 10 < 5 else "ArrowLeft")
+        handle.press(ways[key % 10 // 5])
         page.wait_for_function(f"window.waits.length > {seen} || performance.now() - window.pressed > 5000")
     waits = np.array(page.evaluate("window.waits"))
     cores = (busy_seconds() - before) / (time.monotonic() - then)
@@ -176,7 +186,7 @@ def latency(page: Any, stimulus: str, label: str, keys: int, wait_s: float) -> d
 def drag(page: Any) -> dict[str, Any]:
     """A slider dragged for two seconds: how many pictures come, and whether the last value is that of the last one."""
     widget, picture = part_of(page, "spot")
-    handle = widget.locator(".widget-hslider", has_text="diameter").locator(".noUi-handle")
+    handle = handle_of(widget, "diameter (µm)")
     picture.evaluate(WATCH)
     handle.scroll_into_view_if_needed()
     box = handle.bounding_box()
@@ -209,7 +219,7 @@ def film(page: Any) -> dict[str, float]:
     times, rows = np.array(page.evaluate("window.rows")).T
     intervals = np.diff(times)
     return {
-        "frames_per_s": round(1000 / intervals.mean(), 2),
+        "frames_per_s": round(1000 / float(intervals.mean()), 2),
         "interval_median_ms": round(float(np.median(intervals)), 1),
         "interval_p95_ms": round(float(np.percentile(intervals, 95)), 1),
         "left_out": int((np.diff(rows) - 1).sum()),

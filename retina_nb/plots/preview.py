@@ -1,6 +1,7 @@
 """A stimulus's frame at one moment above the responses to it, painted fast enough to be dragged."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -11,12 +12,13 @@ from retina_nb.analyses.preview import Preview
 from retina_nb.plots.pictures import Repainted
 from retina_nb.plots.style import CHANNEL_MAPS, COLOURS, RECORDED, figure
 
-_STYLES = {
+_STYLES: dict[str, dict[str, Any]] = {
     "recorded": {"color": RECORDED, "lw": 1.0, "label": "recorded, mean over trials"},
     "truth": {"color": COLOURS["truth"], "lw": 2.0, "label": "truth"},
     "twin": {"color": COLOURS["twin"], "lw": 1.5, "label": "twin"},
 }
 
+_CALLED = {"truth": "truth", "recorded": "recorded response"}
 # Inches. Everything has its place at once: a layout that is found anew would move under a slider, and takes its time.
 _SIZE, _LEFT, _GAP = (7.4, 4.9), 0.75, 0.12
 _FRAME_HIGH, _FRAMES_WIDE = 1.9, 4.4
@@ -43,7 +45,11 @@ class PreviewFigure:
             ax.spines[:].set_visible(False)
             ax.set(xticks=[], yticks=[], xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5))
             ax.set_title(name, fontsize=9)
-            look = {"cmap": CHANNEL_MAPS.get(name, "gray"), "interpolation": "nearest", "aspect": "auto"}
+            look: dict[str, Any] = {
+                "cmap": CHANNEL_MAPS.get(name, "gray"),
+                "interpolation": "nearest",
+                "aspect": "auto",
+            }
             self._images.append(ax.imshow(np.zeros(size), **look))
             self._rings += ax.plot([0], [0], "o", ms=13, mfc="none", mec=_CURSOR, mew=1.5)
         beside = (_LEFT + len(channels) * (across + _GAP)) / _SIZE[0]
@@ -81,10 +87,13 @@ class PreviewFigure:
         for line, channel in zip(self._courses, seen.frames, strict=True):
             line.set_data(seen.seconds, channel[:, y, x])
         for name, line in self._lines.items():
-            line.set_data(*((seen.seconds, seen.rates[name]) if name in seen.rates else ([], [])))
+            known = name in seen.rates
+            line.set_data(seen.seconds if known else [], seen.rates[name] if known else [])
         for line in self._cursors:
             line.set_xdata([now / seen.rate])
-        agreements = [f"correlation with the {name}: {seen.agreement(name):.2f}" for name in seen.rates if name != "twin"]
+        agreements = [
+            f"correlation with the {name}: {seen.agreement(name):.2f}" for name in seen.rates if name != "twin"
+        ]
         self._words.set_text("\n".join([*filter(None, [words]), *agreements, f"frame at {now / seen.rate:.2f} s"]))
         self._set_frame(seen, limit)
         return self._painted
@@ -115,8 +124,8 @@ def _axes(made: Figure, left: float, bottom: float, wide: float, high: float) ->
 
 
 def _above(value: float) -> float:
-    """The next of 1, 2, 5, 10, 20, ... and of their parts: a scale that stays as it is while a curve grows a little."""
+    """The next of a few round numbers: a scale that stays as it is while a curve grows a little."""
     if value <= 0:
         return 1.0
     power = 10.0 ** np.floor(np.log10(value))
-    return float(next(step * power for step in (1, 2, 5, 10) if step * power >= value * (1 - 1e-9)))
+    return float(next(step * power for step in (1, 1.5, 2, 3, 4, 6, 8, 10) if step * power >= value * (1 - 1e-9)))

@@ -82,4 +82,5 @@ def _choice(label: str, declared: Mapping | Sequence, start: Any, options: dict[
     values = [choice for _, choice in choices]
     if start is not None and start not in values:
         raise UserError(f"the control {label!r} offers {', '.join(map(str, values))}, and cannot start at {start!r}")
-    return ipw.Dropdown(options=choices, value=values[0] if start is None else start, **options)
+    # By its place, since to ipywidgets a value of None is no choice at all.
+    return ipw.Dropdown(options=choices, index=0 if start is None else values.index(start), **options)

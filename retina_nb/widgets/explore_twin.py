@@ -62,7 +62,8 @@ class _Explorer:
         self.controls["stimulus"].observe(lambda _: self._offer_parameters(), "value")
         self.widget = Live(self.draw, self.controls)
         side = self.widget.children[0]
-        side.children = [*side.children[:2], self.mosaic, *side.children[2:]]
+        hint = ipw.HTML("or click on its receptive field:", layout={"margin": "0 2px"})
+        side.children = [*side.children[:2], hint, self.mosaic, *side.children[2:]]
 
     def draw(self, session: str, neuron: int, stimulus: str, time: float, **values: Any) -> Any:
         """A stimulus and the predicted response of a neuron to it."""
@@ -98,7 +99,7 @@ class _Explorer:
         session, neuron = self.controls["session"].value, self.controls["neuron"]
         labels = [self._label(session, one) for one in range(self.counts[session])]
         chosen = min(neuron.value or 0, len(labels) - 1)
-        self.mosaic.place(self.centers(session), self.screen.size, labels, chosen)
+        self.mosaic.place(self.centers(session), labels, chosen)
         neuron.max = len(labels) - 1
 
     def _offer_parameters(self) -> None:
@@ -109,9 +110,9 @@ class _Explorer:
     def _controls(self, channels: list[str]) -> dict[str, ipw.ValueWidget]:
         pixel, rate = self.screen.pixel_um, self.screen.rate
         short = min(self.screen.size) * pixel
-        colours = {"all channels": None} | {
-            name: tuple(float(one == name) for one in channels) for name in (channels if len(channels) > 1 else ())
-        }
+        colours = {"all channels": (1.0,) * len(channels)}
+        if len(channels) > 1:
+            colours |= {name: tuple(float(one == name) for one in channels) for name in channels}
         recorded = [_RECORDED] if self.recordings else []
 
         def um(label: str, low: float, high: float, value: float, step: float = pixel / 2, unit: str = "µm") -> Any:
