@@ -32,9 +32,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python .ci/sync_notebooks.py --check
+	$(BIN)/python .ci/index_notebooks.py --check
 
-sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
+sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it, and their index
 	$(BIN)/python .ci/sync_notebooks.py
+	$(BIN)/python .ci/index_notebooks.py
 
 truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
 	$(BIN)/python -m retina_nb.checks runs/truth README.md

@@ -12,10 +12,10 @@
 # A **twin** is a neural network that was trained to answer any movie as recorded ganglion cells of a retina would. One comes
 # with this package. Its retina is simulated, so that we know the **truth**: what each cell really does.
 #
-# **What you'll do**: show the twin a movie, compare its answer with the truth, find the movie that one cell likes best,
-# and play with the twin yourself. In the menu, *Run › Run All Cells*, then scroll down.
-# **What you'll learn**: what this workbook is about, and where to go next.
-# **What you need**: nothing; half a minute on two CPU cores, two to read.
+# - **What you'll do**: show the twin a movie, compare its answer with the truth, find the movie that one cell likes best,
+#   and play with the twin yourself. In the menu, *Run › Run All Cells*, then scroll down.
+# - **What you'll learn**: what this workbook is about, and where to go next.
+# - **What you need**: nothing; half a minute on two CPU cores, two to read.
 
 # %% tags=["parameters"]
 twin = "simulated"  # the twin that comes with the package, a published one, or the file of one

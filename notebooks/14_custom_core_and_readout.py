@@ -13,10 +13,10 @@
 # need fewer data. Here the idea is anatomy: a dozen types of bipolar cells, each with one course in time and one small
 # receptive field, pass on **increases and decreases separately**, and ganglion cells pool what they pass on.
 #
-# **What you'll do**: write that core and a readout, train them, compare them with a preset and the truth, keep them.
-# **What you'll learn**: what a core and a readout must have (a `forward`), what they may have, how to see that a core does
-# not look into the future, and how a twin of your own is read back.
-# **What you need**: notebook 01 for twins and scores; a minute on two CPU cores.
+# - **What you'll do**: write that core and a readout, train them, compare them with a preset and the truth, keep them.
+# - **What you'll learn**: what a core and a readout must have (a `forward`), what they may have, how to see that a core does
+#   not look into the future, and how a twin of your own is read back.
+# - **What you need**: notebook 01 for twins and scores; a minute on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets()

@@ -14,9 +14,6 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.plots.pictures import png
 from retina_nb.widgets.controls import control
 
-# Beside the controls it becomes as narrow as half its page needs, and never wider than it was drawn.
-_PICTURE = {"flex": "1 1 26em", "min_width": "0", "max_width": "max-content", "margin": "0"}
-
 
 class Live(ipw.HBox):
     """Controls and a picture; made by `live`.
@@ -33,7 +30,7 @@ class Live(ipw.HBox):
     def __init__(self, draw: Callable[..., Any], controls: dict[str, ipw.ValueWidget]) -> None:
         self._draw = draw
         self.controls = controls
-        self.picture = ipw.Image(format="png", layout=_PICTURE)
+        self.picture = ipw.Image(format="png", layout={"max_width": "100%", "margin": "0"})
         self.description = _summary(draw)
         self.message = ipw.HTML(layout={"width": "27em", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0

@@ -12,6 +12,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.
 
 # Parameters with which a notebook takes seconds. Every notebook has its line.
 SMALL = {
+    "00_start_here": {"neurons": [4, 1], "favourite": 1},
     "01_train_a_twin": {
         "dataset": "simulated",
         "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
@@ -54,6 +55,7 @@ SMALL = {
 
 # What its results.json holds at least.
 RESULTS = {
+    "00_start_here": {"twin", "session", "agreement", "steps", "transfer_to_truth", "seconds"},
     "01_train_a_twin": {
         *("dataset", "preset", "neurons", "cc_norm", "correlation", "cc_max", "cc_norm_gain_nonlinear"),
         *("rf_center_within_1px", "seconds", "peak_memory_gb", "device", "versions"),
