@@ -18,9 +18,9 @@ _STYLES: dict[str, dict[str, Any]] = {
     "twin": {"color": COLOURS["twin"], "lw": 1.5, "label": "twin"},
 }
 
-_CALLED = {"truth": "truth", "recorded": "recorded response"}
+_CALLED = {"truth": "truth", "recorded": "recording"}
 # Inches. Everything has its place at once: a layout that is found anew would move under a slider, and takes its time.
-_SIZE, _LEFT, _GAP = (7.4, 4.9), 0.75, 0.12
+_SIZE, _LEFT, _GAP = (6.8, 4.9), 0.75, 0.12
 _FRAME_HIGH, _FRAMES_WIDE = 1.9, 4.4
 _CURSOR = "#D55E00"
 
@@ -91,9 +91,8 @@ class PreviewFigure:
             line.set_data(seen.seconds if known else [], seen.rates[name] if known else [])
         for line in self._cursors:
             line.set_xdata([now / seen.rate])
-        agreements = [
-            f"correlation with the {name}: {seen.agreement(name):.2f}" for name in seen.rates if name != "twin"
-        ]
+        others = [name for name in seen.rates if name != "twin"]
+        agreements = [f"correlation with the {_CALLED[name]}: {seen.agreement(name):.2f}" for name in others]
         self._words.set_text("\n".join([*filter(None, [words]), *agreements, f"frame at {now / seen.rate:.2f} s"]))
         self._set_frame(seen, limit)
         return self._painted

@@ -8,8 +8,8 @@ import ipywidgets as ipw
 
 from retina_nb.errors import UserError
 
-_STYLE = {"description_width": "9em"}
-_LAYOUT = {"width": "27em"}
+_STYLE = {"description_width": "8em"}
+_LAYOUT = {"width": "24em"}
 
 
 def slider(

@@ -71,7 +71,7 @@ class _Explorer:
         seen = self.preview(session, neuron, stimulus, **chosen)
         self.controls["time"].max = max(seen.seconds[-1], 1 / seen.rate)
         place = self.centers(session)[neuron].tolist()
-        return self.figure.show(seen, place=place, at=time, words=self._label(session, neuron))
+        return self.figure.show(seen, place=place, at=time, words=self._label(session, neuron).replace(", ", "\n", 1))
 
     def _preview(self, session: str, neuron: int, stimulus: str, **values: Any) -> Preview:
         if stimulus == _RECORDED:
@@ -124,8 +124,8 @@ class _Explorer:
             "stimulus": control("stimulus", [*stimulus_names(), *recorded], "spot"),
             "contrast": slider(-1.0, 1.0, 0.05, value=1.0, label="contrast"),
             "diameter": um("diameter", pixel, short, 300.0),
-            "inner": um("inner diameter", 0.0, short, 300.0),
-            "outer": um("outer diameter", pixel, short, 700.0),
+            "inner": um("inner", 0.0, short, 300.0),
+            "outer": um("outer", pixel, short, 700.0),
             "direction": slider(0, 345, 15, value=0, label="direction", unit="°"),
             "speed": um("speed", 2 * pixel, 60 * pixel, 1000.0, pixel, "µm/s"),
             "width": um("width", pixel, short, 400.0),

@@ -32,15 +32,14 @@ class Live(ipw.HBox):
         self.controls = controls
         self.picture = ipw.Image(format="png", layout={"max_width": "100%", "margin": "0"})
         self.description = _summary(draw)
-        self.message = ipw.HTML(layout={"width": "27em", "display": "none"})
+        self.message = ipw.HTML(layout={"width": "24em", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
         side = ipw.VBox([*controls.values(), self.message], layout={"flex": "0 0 auto"})
-        # On a narrow page the picture goes below the controls.
-        super().__init__(
-            [side, ipw.VBox([self.picture, _unseen(self.description)])],
-            layout={"flex_flow": "row wrap", "align_items": "flex-start"},
-        )
+        shown = ipw.VBox([self.picture, _unseen(self.description)])
+        # The picture shrinks with the page, and goes below the controls where it would be too small beside them.
+        shown.layout = {"flex": "1 1 30em", "min_width": "0", "align_items": "flex-start"}
+        super().__init__([side, shown], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
         for one in controls.values():
             one.observe(self._changed, "value")
 

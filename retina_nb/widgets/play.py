@@ -74,8 +74,9 @@ class Player(ipw.HBox):
     def _interval(self, speed: float) -> int:
         return max(1, round(1000 / (self._rate * speed)))
 
-    def _film(self, chosen: slice | np.ndarray) -> np.ndarray:
-        return film(self._frames[:, chosen], self._names, view=self.controls["view"].value, limit=self._limit)
+    def _film(self, chosen: slice | np.ndarray, **options: Any) -> np.ndarray:
+        view = self.controls["view"].value
+        return film(self._frames[:, chosen], self._names, view=view, limit=self._limit, **options)
 
     def _show(self) -> None:
         starts = range(0, self._frames.shape[1], _STRIP)
@@ -94,7 +95,7 @@ class Player(ipw.HBox):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         printed = np.linspace(0, self._frames.shape[1] - 1, min(_PRINTED, self._frames.shape[1])).astype(int)
-        row = film_row(self._film(printed), [self._captions[number] for number in printed])
+        row = film_row(self._film(printed, height=144), [self._captions[number] for number in printed])
         data = super()._repr_mimebundle_(**options) | {"image/png": b64encode(row).decode()}
         return data, {"image/png": {"alt": f"Frames of a stimulus of {len(self._captions) / self._rate:.1f} s"}}
 
