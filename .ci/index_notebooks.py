@@ -15,9 +15,9 @@ HEAD = """\
 
 <!-- made by .ci/index_notebooks.py, run 'make sync' -->
 `make lab` opens the first of them in JupyterLab. Each has a cell of parameters that you may edit, or set from a shell:
-`retina-nb run notebooks/NN_topic.ipynb -p NAME VALUE`, or `-f` with a file of parameters for a larger run.
+`retina-nb run notebooks/NN_topic.ipynb -p NAME VALUE`, or `-f FILE` with a file of parameters for a larger run.
 
-| notebook | question | what you need | takes | larger runs |
+| notebook | question | what you need | takes | files of parameters |
 |---|---|---|---|---|
 """
 
