@@ -96,7 +96,7 @@ def _server(module: str, options: list[str], folder: Path, alive: str) -> Iterat
     environment = os.environ | places | {"IPYTHONDIR": str(own / "ipython")}
     environment.pop("MPLBACKEND", None)  # without it kernels draw into the notebook
     command = [sys.executable, "-m", module, *options, "--ip=127.0.0.1", f"--port={port}"]
-    own.mkdir()
+    _ask_nothing(own / "settings")
     with (
         open(own / "log", "wb") as log,
         subprocess.Popen(
@@ -108,6 +108,13 @@ def _server(module: str, options: list[str], folder: Path, alive: str) -> Iterat
             yield f"http://127.0.0.1:{port}"
         finally:
             _stop(process)
+
+
+def _ask_nothing(settings: Path) -> None:
+    """JupyterLab asks newcomers whether they want news, in front of what is to be seen."""
+    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false"}')
 
 
 def _wait_for(url: str, process: subprocess.Popen, log: Path) -> None:

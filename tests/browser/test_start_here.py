@@ -21,6 +21,7 @@ def start(request, page):
     else:
         page.goto(f"{url}/voila/render/00_start_here.ipynb")
     output(page, "transfer_to_truth").wait_for(timeout=200_000)
+    handle(explorer_of(page), "diameter (µm)").wait_for()
     return page
 
 
