@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync truth twin bench lock
+.PHONY: help demo lab test check lint sync truth twin bench lock voila
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
 
@@ -12,8 +12,13 @@ demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
 	@$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -o runs/demo
 	@echo "next: 'make lab' opens JupyterLab on notebooks/"
 
-lab: $(INSTALLED)  ## open JupyterLab on notebooks/
-	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks
+lab: $(INSTALLED)  ## open the workbook in JupyterLab
+	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+
+# Who sees the page can run nothing but its widget, and is on this machine.
+voila: $(INSTALLED)  ## explore the twin on a page of its own, without code
+	$(BIN)/voila notebooks/pages/explore_twin.py --Voila.ip=127.0.0.1 \
+	  --VoilaConfiguration.extension_language_mapping='{".py": "python"}'
 
 # Two processes share two cores: one thread each, also for the kernels of notebooks, or they wait for each other.
 test: lint  ## run everything: lint, types, pairing, tests, notebooks
@@ -27,9 +32,11 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python .ci/sync_notebooks.py --check
+	$(BIN)/python .ci/index_notebooks.py --check
 
-sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it
+sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it, and their index
 	$(BIN)/python .ci/sync_notebooks.py
+	$(BIN)/python .ci/index_notebooks.py
 
 truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
 	$(BIN)/python -m retina_nb.checks runs/truth README.md
