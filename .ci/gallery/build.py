@@ -1,0 +1,114 @@
+"""Run the notebooks, and make a website of them, of the library's reference and of the README's tables.
+
+A run that is newer than its notebook and the library, and had the default parameters, is used again.
+"""
+
+import argparse
+import base64
+import io
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import nbformat
+from check_links import broken_links
+from PIL import Image
+
+from retina_nb.sweeps import OUTPUT_DIR, run_notebook
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RUNS = ROOT / "runs"
+WIDTH = 640  # of a thumbnail, in pixels
+
+
+def executed(notebook: Path) -> Path:
+    """The run of a notebook with its default parameters, which happens now if there is none that is new enough."""
+    own = RUNS / "series" / notebook.stem
+    for folder in (RUNS / notebook.stem, own):
+        if is_current(folder / notebook.name, notebook):
+            return folder / notebook.name
+    print(f"running {notebook.name}", file=sys.stderr)
+    return run_notebook(notebook, own)
+
+
+def is_current(run: Path, notebook: Path) -> bool:
+    """Whether there is a run with the default parameters that is newer than the notebook and the library."""
+    if not run.exists():
+        return False
+    library = (path for path in (ROOT / "retina_nb").rglob("*") if path.suffix in (".py", ".yaml", ".safetensors"))
+    newest = max(path.stat().st_mtime for path in (notebook.with_suffix(".py"), *library))
+    given = nbformat.read(run, as_version=4).metadata.get("papermill", {}).get("parameters", {})
+    return run.stat().st_mtime > newest and set(given) <= {OUTPUT_DIR}
+
+
+def write_pages(runs: Iterable[Path], pages: Path) -> None:
+    """Put what Sphinx makes the site of into a folder."""
+    shutil.rmtree(pages, ignore_errors=True)
+    (pages / "notebooks").mkdir(parents=True)
+    for page in HERE.glob("*.md"):
+        shutil.copy(page, pages)
+    cards = "".join(write_notebook(run, pages / "notebooks") for run in runs)
+    (pages / "cards.txt").write_text(f"::::{{grid}} 1 2 2 3\n:gutter: 3\n\n{cards}::::\n", encoding="utf-8")
+    (pages / "tables.md").write_text(tables((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def write_notebook(run: Path, folder: Path) -> str:
+    """Put a run among the pages, its figures described by the heading above them; returns its card for the index."""
+    document = nbformat.read(run, as_version=4)
+    document.cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    headings = [""]
+    for cell in document.cells:
+        if cell.cell_type == "markdown":
+            headings += re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE)
+        cell.metadata["mystnb"] = {"image": {"alt": f"Figure: {headings[-1]}"}}
+    nbformat.write(document, folder / run.name)
+    title, about = headings[1], document.cells[0].source
+    aim = re.search(r"\*\*What you'll do\*\*: (.+?)(?=\n\*\*|\n\n|\Z)", about, re.DOTALL)
+    text = aim[1][:1].upper() + aim[1][1:].replace("\n", " ") if aim else ""
+    picture = next(pictures(document), None)
+    image = ""
+    if picture:
+        picture.thumbnail((WIDTH, WIDTH))
+        picture.save(folder / f"{run.stem}.png")
+        image = f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
+    return f":::{{grid-item-card}} {title}\n:link: notebooks/{run.stem}\n:link-type: doc\n{image}\n{text}\n+++\n`{run.stem}`\n:::\n\n"
+
+
+def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
+    """The figures of a notebook, in order."""
+    for cell in document.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                yield Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+
+
+def tables(readme: str) -> str:
+    """The sections of the README that have a table between marks, ``<!-- name -->`` and ``<!-- /name -->``."""
+    sections = [part for part in re.split(r"^(?=## )", readme, flags=re.MULTILINE) if "<!-- /" in part]
+    text = re.sub(r"<!--.*?-->|</?(details|summary)>.*\n|!\[[^]]*\]\([^)]*\)", "", "".join(sections))
+    return "# What is recovered, and how fast\n\n" + re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", text)
+
+
+def build(pages: Path, site: Path) -> None:
+    """Make the site; whatever Sphinx warns of is an error, and so are links that lead nowhere."""
+    shutil.rmtree(site, ignore_errors=True)
+    options = ["-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(pages.with_suffix(".doctrees"))]
+    subprocess.run([sys.executable, "-m", "sphinx", *options, str(pages), str(site)], check=True)
+    if broken := broken_links(site):
+        sys.exit("\n".join(broken))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("notebooks", type=Path, nargs="*", default=sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
+    write_pages([executed(notebook) for notebook in parser.parse_args().notebooks], RUNS / "gallery.pages")
+    build(RUNS / "gallery.pages", RUNS / "gallery")
+    print(f"open {RUNS / 'gallery' / 'index.html'}")
+
+
+if __name__ == "__main__":
+    main()
