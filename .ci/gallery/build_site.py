@@ -22,6 +22,7 @@ from retina_nb.sweeps import OUTPUT_DIR, run_notebook
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNS = ROOT / "runs"
+BARE_WIDGET = {"application/vnd.jupyter.widget-view+json", "text/plain"}  # without a picture
 WIDTH = 640  # of a thumbnail, in pixels
 
 
@@ -60,10 +61,13 @@ def write_notebook(run: Path, folder: Path) -> str:
     """Put a run among the pages, its figures described by the heading above them; returns its card for the index."""
     document = nbformat.read(run, as_version=4)
     document.cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    document.metadata.pop("widgets", None)
     headings = [""]
     for cell in document.cells:
         if cell.cell_type == "markdown":
             headings += re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE)
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if set(output.get("data", ["text"])) != BARE_WIDGET]
         cell.metadata["mystnb"] = {"image": {"alt": f"Figure: {headings[-1]}"}}
     nbformat.write(document, folder / run.name)
     title, about = headings[1], document.cells[0].source
@@ -75,7 +79,8 @@ def write_notebook(run: Path, folder: Path) -> str:
         picture.thumbnail((WIDTH, WIDTH))
         picture.save(folder / f"{run.stem}.png")
         image = f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
-    return f":::{{grid-item-card}} {title}\n:link: notebooks/{run.stem}\n:link-type: doc\n{image}\n{text}\n+++\n`{run.stem}`\n:::\n\n"
+    options = f":link: notebooks/{run.stem}\n:link-type: doc\n{image}"
+    return f":::{{grid-item-card}} {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
 
 
 def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
@@ -90,14 +95,15 @@ def tables(readme: str) -> str:
     """The sections of the README that have a table between marks, ``<!-- name -->`` and ``<!-- /name -->``."""
     sections = [part for part in re.split(r"^(?=## )", readme, flags=re.MULTILINE) if "<!-- /" in part]
     text = re.sub(r"<!--.*?-->|</?(details|summary)>.*\n|!\[[^]]*\]\([^)]*\)", "", "".join(sections))
-    return "# What is recovered, and how fast\n\n" + re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", text)
+    return "# Truth and speed\n\n" + re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", text)
 
 
 def build(pages: Path, site: Path) -> None:
     """Make the site; whatever Sphinx warns of is an error, and so are links that lead nowhere."""
     shutil.rmtree(site, ignore_errors=True)
     options = ["-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(pages.with_suffix(".doctrees"))]
-    subprocess.run([sys.executable, "-m", "sphinx", *options, str(pages), str(site)], check=True)
+    if status := subprocess.run([sys.executable, "-m", "sphinx", *options, str(pages), str(site)]).returncode:
+        sys.exit(status)
     if broken := broken_links(site):
         sys.exit("\n".join(broken))
 
