@@ -17,7 +17,8 @@ import nbformat
 from check_links import broken_links
 from PIL import Image
 
-from retina_nb.sweeps import OUTPUT_DIR, run_notebook
+from retina_nb.errors import UserError
+from retina_nb.sweeps import NotebookFailed, run_notebook
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -43,7 +44,7 @@ def is_current(run: Path, notebook: Path) -> bool:
     library = (path for path in (ROOT / "retina_nb").rglob("*") if path.suffix in (".py", ".yaml", ".safetensors"))
     newest = max(path.stat().st_mtime for path in (notebook.with_suffix(".py"), *library))
     given = nbformat.read(run, as_version=4).metadata.get("papermill", {}).get("parameters", {})
-    return run.stat().st_mtime > newest and set(given) <= {OUTPUT_DIR}
+    return run.stat().st_mtime > newest and set(given) <= {"output_dir"}
 
 
 def write_pages(runs: Iterable[Path], pages: Path) -> None:
@@ -58,29 +59,36 @@ def write_pages(runs: Iterable[Path], pages: Path) -> None:
 
 
 def write_notebook(run: Path, folder: Path) -> str:
-    """Put a run among the pages, its figures described by the heading above them; returns its card for the index."""
+    """Put a run among the pages and return its card for the index."""
     document = nbformat.read(run, as_version=4)
-    document.cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    document.metadata.pop("widgets", None)
+    title = clean(document)
+    nbformat.write(document, folder / run.name)
+    options = f":link: notebooks/{run.stem}\n:link-type: doc\n"
+    if picture := next(pictures(document), None):
+        picture.thumbnail((WIDTH, WIDTH))
+        picture.save(folder / f"{run.stem}.png")
+        options += f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
+    aim = re.search(r"\*\*What you'll do\*\*: (.+?)(?=\n\*\*|\n\n|\Z)", document.cells[0].source, re.DOTALL)
+    text = aim[1][:1].upper() + aim[1][1:].replace("\n", " ") if aim else ""
+    return f":::{{grid-item-card}} {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
+
+
+def clean(document: nbformat.NotebookNode) -> str:
+    """Leave out what needs a kernel or tells of this machine, and describe each figure by the heading above it.
+
+    Returns:
+        The first heading.
+    """
     headings = [""]
+    document.metadata.pop("widgets", None)
+    document.cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     for cell in document.cells:
         if cell.cell_type == "markdown":
             headings += re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE)
-        if cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if set(output.get("data", ["text"])) != BARE_WIDGET]
-        cell.metadata["mystnb"] = {"image": {"alt": f"Figure: {headings[-1]}"}}
-    nbformat.write(document, folder / run.name)
-    title, about = headings[1], document.cells[0].source
-    aim = re.search(r"\*\*What you'll do\*\*: (.+?)(?=\n\*\*|\n\n|\Z)", about, re.DOTALL)
-    text = aim[1][:1].upper() + aim[1][1:].replace("\n", " ") if aim else ""
-    picture = next(pictures(document), None)
-    image = ""
-    if picture:
-        picture.thumbnail((WIDTH, WIDTH))
-        picture.save(folder / f"{run.stem}.png")
-        image = f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
-    options = f":link: notebooks/{run.stem}\n:link-type: doc\n{image}"
-    return f":::{{grid-item-card}} {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
+        elif cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if set(output.get("data", ())) != BARE_WIDGET]
+            cell.metadata["mystnb"] = {"image": {"alt": f"Figure: {headings[-1]}"}}
+    return headings[1]
 
 
 def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
@@ -111,7 +119,11 @@ def build(pages: Path, site: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("notebooks", type=Path, nargs="*", default=sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
-    write_pages([executed(notebook) for notebook in parser.parse_args().notebooks], RUNS / "gallery.pages")
+    try:
+        runs = [executed(notebook) for notebook in parser.parse_args().notebooks]
+    except (NotebookFailed, UserError) as error:
+        sys.exit(str(error))
+    write_pages(runs, RUNS / "gallery.pages")
     build(RUNS / "gallery.pages", RUNS / "gallery")
     print(f"open {RUNS / 'gallery' / 'index.html'}")
 

@@ -42,7 +42,6 @@ add_module_names = False
 autosummary_ignore_module_all = False
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_maximum_signature_line_length = 80
 napoleon_use_rtype = False
 
