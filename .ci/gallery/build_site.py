@@ -23,6 +23,7 @@ from retina_nb.sweeps import NotebookFailed, run_notebook
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 RUNS = ROOT / "runs"
+WORK = RUNS / "gallery.work"
 BARE_WIDGET = {"application/vnd.jupyter.widget-view+json", "text/plain"}  # without a picture
 WIDTH = 640  # of a thumbnail, in pixels
 
@@ -49,7 +50,6 @@ def is_current(run: Path, notebook: Path) -> bool:
 
 def write_pages(runs: Iterable[Path], pages: Path) -> None:
     """Put what Sphinx makes the site of into a folder."""
-    shutil.rmtree(pages, ignore_errors=True)
     (pages / "notebooks").mkdir(parents=True)
     for page in HERE.glob("*.md"):
         shutil.copy(page, pages)
@@ -74,7 +74,7 @@ def write_notebook(run: Path, folder: Path) -> str:
 
 
 def clean(document: nbformat.NotebookNode) -> str:
-    """Leave out what needs a kernel or tells of this machine, and describe each figure by the heading above it.
+    """Leave out what needs a kernel or tells of this machine, and describe figures by the headings above them.
 
     Returns:
         The first heading.
@@ -87,7 +87,8 @@ def clean(document: nbformat.NotebookNode) -> str:
             headings += re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE)
         elif cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if set(output.get("data", ())) != BARE_WIDGET]
-            cell.metadata["mystnb"] = {"image": {"alt": f"Figure: {headings[-1]}"}}
+            own = [output.get("metadata", {}).get("image/png", {}).get("alt") for output in cell.outputs]
+            cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, own), f"Figure: {headings[-1]}")}}
     return headings[1]
 
 
@@ -108,12 +109,14 @@ def tables(readme: str) -> str:
 
 def build(pages: Path, site: Path) -> None:
     """Make the site; whatever Sphinx warns of is an error, and so are links that lead nowhere."""
-    shutil.rmtree(site, ignore_errors=True)
-    options = ["-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(pages.with_suffix(".doctrees"))]
-    if status := subprocess.run([sys.executable, "-m", "sphinx", *options, str(pages), str(site)]).returncode:
+    made, doctrees = pages.parent / "html", pages.parent / "doctrees"
+    options = ["-q", "-W", "--keep-going", "-c", str(HERE), "-d", str(doctrees)]
+    if status := subprocess.run([sys.executable, "-m", "sphinx", *options, str(pages), str(made)]).returncode:
         sys.exit(status)
-    if broken := broken_links(site):
+    if broken := broken_links(made):
         sys.exit("\n".join(broken))
+    shutil.rmtree(site, ignore_errors=True)
+    made.rename(site)
 
 
 def main() -> None:
@@ -123,8 +126,9 @@ def main() -> None:
         runs = [executed(notebook) for notebook in parser.parse_args().notebooks]
     except (NotebookFailed, UserError) as error:
         sys.exit(str(error))
-    write_pages(runs, RUNS / "gallery.pages")
-    build(RUNS / "gallery.pages", RUNS / "gallery")
+    shutil.rmtree(WORK, ignore_errors=True)
+    write_pages(runs, WORK / "pages")
+    build(WORK / "pages", RUNS / "gallery")
     print(f"open {RUNS / 'gallery' / 'index.html'}")
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -60,15 +61,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gallery")
     wide = "<table class='dataframe'><tr>" + "<td>" + "<td>".join(["a cell of a table"] * 40) + "</tr></table>"
     pictured = new_output("display_data", data=WIDGET | {"image/png": png("green")})
+    pictured.metadata["image/png"] = {"alt": "A movie"}
     runs = [
         write_run(folder / "01_first.ipynb", "What is first?", output(image_png=png("red")), output(text_html=wide)),
         write_run(folder / "02_second.ipynb", "What is next?", pictured, new_output("display_data", data=WIDGET)),
     ]
-    build_site.write_pages(runs, folder / "pages")
-    reference = folder / "pages" / "api.md"
+    build_site.write_pages(runs, folder / "work" / "pages")
+    reference = folder / "work" / "pages" / "api.md"
     start = reference.read_text().partition("   retina_nb\n")[0]
     reference.write_text(start + "   retina_nb.analyses.subjects\n```\n")
-    build_site.build(folder / "pages", folder / "site")
+    build_site.build(folder / "work" / "pages", folder / "site")
     return folder / "site"
 
 
@@ -93,7 +95,7 @@ def test_notebooks_show_figures_tables_and_formulas_and_not_where_they_ran(site:
 
 def test_widgets_give_their_picture_or_nothing(site: Path) -> None:
     page = (site / "notebooks" / "02_second.html").read_text()
-    assert page.count('alt="Figure: The look"') == 1
+    assert page.count('alt="A movie"') == page.count("<img ") == 1
     assert "Play(...)" not in page
     assert "widget" not in page
 
@@ -141,6 +143,15 @@ def test_broken_links_are_found(tmp_path: Path) -> None:
     assert len(complaints) == 4
     for what in ("other.html#there", "gone.html", "cdn.org", "no words"):
         assert any(what in complaint for complaint in complaints)
+
+
+def test_pictures_of_the_readme_are_small_and_described() -> None:
+    readme = (build_site.ROOT / "README.md").read_text()
+    found = re.findall(r"!\[([^]]*)\]\(([^)]*)\)", readme)
+    assert len(found) == 3
+    for words, path in found:
+        assert words
+        assert (build_site.ROOT / path).stat().st_size < 150_000
 
 
 @pytest.fixture(scope="module")
