@@ -117,8 +117,8 @@ def keep_whole(app, what, name, obj, options, lines):
 def math(self, node):
     """Formulas as MathML, which browsers draw without a script."""
     formula = re.sub(r"^(?=[_^])", "{}", node.astext())
-    display = not node.parent or node.tagname == "math_block"
-    self.body.append(latex2mathml.tex2mathml(formula, as_block=display))
+    made = latex2mathml.tex2mathml(formula, as_block=isinstance(node, nodes.math_block))
+    self.body.append(made.replace("<mo>&ApplyFunction;</mo>", '<mspace width="0.17em"/>'))  # log n, not logn
     raise nodes.SkipNode
 
 
