@@ -55,7 +55,7 @@ def write_pages(runs: Iterable[Path], pages: Path) -> None:
         shutil.copy(page, pages)
     cards = "".join(write_notebook(run, pages / "notebooks") for run in runs)
     (pages / "cards.txt").write_text(f"::::{{grid}} 1 2 2 3\n:gutter: 3\n\n{cards}::::\n", encoding="utf-8")
-    (pages / "tables.md").write_text(tables((ROOT / "README.md").read_text(encoding="utf-8")), encoding="utf-8")
+    (pages / "tables.md").write_text(tables(ROOT / "README.md", pages), encoding="utf-8")
 
 
 def write_notebook(run: Path, folder: Path) -> str:
@@ -100,11 +100,15 @@ def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
                 yield Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
 
 
-def tables(readme: str) -> str:
+def tables(readme: Path, pages: Path) -> str:
     """The sections of the README that have a table between marks, ``<!-- name -->`` and ``<!-- /name -->``."""
-    sections = [part for part in re.split(r"^(?=## )", readme, flags=re.MULTILINE) if "<!-- /" in part]
-    text = re.sub(r"<!--.*?-->|</?(details|summary)>.*\n|!\[[^]]*\]\([^)]*\)", "", "".join(sections))
-    return "# Truth and speed\n\n" + re.sub(r"\[([^]]*)\]\((?!http)[^)]*\)", r"\1", text)
+    sections = re.split(r"^(?=## )", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    text = "".join(section for section in sections if "<!-- /" in section)
+    for path in re.findall(r"!\[[^]]*\]\((?!http)([^)]*)\)", text):
+        shutil.copy(readme.parent / path, pages)
+        text = text.replace(f"]({path})", f"]({Path(path).name})")
+    text = re.sub(r"<!--.*?-->|</?(details|summary)>.*\n", "", text)
+    return "# Truth and speed\n\n" + re.sub(r"(?<!!)\[([^]]*)\]\((?!http)[^)]*\)", r"\1", text)  # no other files here
 
 
 def build(pages: Path, site: Path) -> None:
