@@ -187,6 +187,7 @@ def test_a_browser_shows_every_page_without_network_or_complaint(
     site: Path, browser: Any, size: tuple[int, int]
 ) -> None:
     page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    page.set_default_timeout(120_000)  # a machine may be busy
     complaints: list[str] = []
     page.on("console", lambda message: message.type in ("error", "warning") and complaints.append(message.text))
     page.on("pageerror", lambda error: complaints.append(str(error)))
