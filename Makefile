@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync truth twin bench lock voila
+.PHONY: help demo lab test check lint sync truth twin bench lock voila gallery
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
 
@@ -25,7 +25,7 @@ test: lint  ## run everything: lint, types, pairing, tests, notebooks
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --nbmake --nbmake-timeout 600 tests notebooks
 
 check: lint  ## run what takes less than four minutes: no notebooks, no browser
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser --ignore tests/gallery
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check
@@ -44,6 +44,9 @@ truth: $(INSTALLED)  ## check every analysis against the truth of the simulated 
 twin: $(INSTALLED)  ## train the twin that comes with the package anew
 	$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -f notebooks/params/01_shipped_twin.yaml -o runs/shipped
 	mkdir -p retina_nb/twins && cp runs/shipped/twin.safetensors retina_nb/twins/simulated.safetensors
+
+gallery: $(INSTALLED)  ## run the notebooks and make a website of them, and of the reference, in runs/gallery
+	$(BIN)/python .ci/gallery/build_site.py
 
 # QUICK=1 takes less than 15 minutes, GPU=1 runs on CUDA, NAME="mei import" only some of them.
 bench: .venv-bench/.installed  ## time openretina and retina_nb side by side, and print the table (QUICK=1, GPU=1)
