@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
@@ -51,7 +52,7 @@ class LinearReadout(Readout):
 
     bias: Tensor  # (neuron,)
     # Axis of the neurons in all that is saved; None if readouts of several sessions cannot be joined to one.
-    neuron_axes: Mapping[str, int] | None = None
+    neuron_axes: ClassVar[Mapping[str, int] | None] = None
 
     def __init__(
         self,
