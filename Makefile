@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo lab test check lint sync truth twin bench lock voila gallery
 help:
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 14
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
 demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
 	@$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -o runs/demo

@@ -221,7 +221,7 @@ class _Training(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = [parameter for parameter in self.twin.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay)
+        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay, foreach=True)
         # Lightning would step a plateau schedule after the epoch's checkpoint is written, and a resumed training
         # would miss that step; so it is stepped and stored here.
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(

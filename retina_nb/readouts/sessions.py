@@ -1,7 +1,6 @@
 """One readout for each recording session, behind one core."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -125,22 +124,19 @@ class SessionReadouts(nn.Module):
 
 def _read(readouts: Sequence[Readout], features: Tensor, lag: int) -> list[Tensor]:
     """Rates of each readout from the same features, of which the first bins are lost to all alike."""
-    numbers = [n for n, one in enumerate(readouts) if isinstance(one, LinearReadout) and one.is_product]
+    products = [one for one in readouts if isinstance(one, LinearReadout) and one.is_product]
     rates: dict[int, Tensor] = {}
-    if len(numbers) > 1:
-        kinds = [[numbers[n] for n in kind] for kind in _kinds([readouts[n] for n in numbers])]
-        joint: list[Any] = [_joined([readouts[n] for n in kind]) for kind in kinds]
+    if len(products) > 1:
+        kinds = [[products[n] for n in kind] for kind in _kinds(products)]
+        joint = [joined(kind) if len(kind) > 1 else kind[0] for kind in kinds]
         for one in joint:
             check_features(features, one.feature_shape)
         weights = [one.weights() for one in joint]
         drives = weighted(_recent(features, lag), torch.cat(weights, dim=-1)).split([w.shape[-1] for w in weights], -1)
-        for one, drive, kind in zip(joint, drives, kinds, strict=True):
-            sizes = [len(readouts[n].bias) for n in kind]  # type: ignore[arg-type]
-            rates |= dict(zip(kind, one.rate(drive).split(sizes, dim=-1), strict=True))
-    return [
-        rates[number] if number in rates else one(_recent(features, lag - one.lag))
-        for number, one in enumerate(readouts)
-    ]
+        for kind, one, drive in zip(kinds, joint, drives, strict=True):
+            parts = one.rate(drive).split([len(part.bias) for part in kind], dim=-1)
+            rates |= {id(part): rate for part, rate in zip(kind, parts, strict=True)}
+    return [rates[id(one)] if id(one) in rates else one(_recent(features, lag - one.lag)) for one in readouts]
 
 
 def _kinds(readouts: Sequence[Readout]) -> list[list[int]]:
