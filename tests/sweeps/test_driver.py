@@ -266,6 +266,21 @@ def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
     assert shown[1].startswith("3/3 runs complete, 2 running, done in")
 
 
+def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "50")
+    progress = watch.SweepProgress(2, 0, "score", ["seed"])
+    for status in ("failed", "complete"):
+        progress.show(2)
+        progress.end({"name": "a", "status": status, "folder": "none", "parameters": {"seed": 1}})
+    progress.close()
+    shown = capsys.readouterr().err
+    assert shown.count("\n") == 1
+    *_, last = shown.split("\r\x1b[K")
+    assert last == "1/2 runs complete, 2 running, 1 failed, done in 0\n"
+    assert "complete, 2 running, 1 failed, 0 s left" in shown
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"), [(0.4, "0 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h"), (90000, "25.0 h")]
 )
