@@ -19,7 +19,11 @@ _DECADES = 1.3  # over which numbers are better seen on a logarithmic axis
 
 
 def show_sweep(
-    runs: pd.DataFrame, result: str = "validation_correlation", *, parameters: list[str] | None = None
+    runs: pd.DataFrame,
+    result: str = "validation_correlation",
+    *,
+    parameters: list[str] | None = None,
+    chosen: str | None = None,
 ) -> Figure:
     """What each parameter does to a result, a panel each. A dot is a run. Where other parameters are the same, runs are
     joined by lines through their means over seeds, with the standard deviation over seeds as bars.
@@ -28,6 +32,7 @@ def show_sweep(
         runs: a table of `read_sweep`, `sweep` or `search`.
         result: the column to show.
         parameters: the columns that are parameters; by default the table knows.
+        chosen: the run that is ringed, by its name in the table's index; none if None, or if it has no such result.
 
     Raises:
         UserError: if there is no such column, no run has it, or all runs have the same parameters.
@@ -41,14 +46,15 @@ def show_sweep(
     for ax, name in zip(axes.flat, names, strict=False):
         x = _place(ax, table[name])
         ax.plot(x, values, "o", ms=3.5, color=CEILING)
-        groups = [x.index] if not others[name] else list(table.groupby(others[name], dropna=False).groups.values())
-        lines = [group for group in groups if x[group].nunique() > 1]
+        lines = [group for group in _alike(table, others[name]) if x[group].nunique() > 1]
         for number, group in enumerate(lines):
             course = values[group].groupby(x[group]).agg(["mean", "std"])
             colour = TWIN if len(lines) == 1 else _LINES[number % len(_LINES)]
             # A single run has no spread.
             bars = course["std"].fillna(0)
             ax.errorbar(course.index, course["mean"], bars, fmt="o-", ms=4, lw=1.2, color=colour)
+        if chosen in values.index:
+            ax.plot(x[chosen], values[chosen], "o", ms=12, mfc="none", mec=RECORDED, mew=1.5)
         ax.set_xlabel(name)
     for ax in axes[:, 0]:
         ax.set_ylabel(_words(result))
@@ -77,8 +83,8 @@ def show_best_runs(
     """
     values, table = _complete(runs, result, parameters)
     names = [name for name in table if name != SEED]
-    groups = table.groupby(names, dropna=False).groups if names else {one: [one] for one in table.index}
-    ranked = sorted(groups.values(), key=lambda group: values[group].mean(), reverse=not minimize)[:most]
+    groups = _alike(table, names) if names else [pd.Index([run]) for run in table.index]
+    ranked = sorted(groups, key=lambda group: values[group].mean(), reverse=not minimize)[:most]
     made, ax = figure(size=(9, 0.42 * len(ranked) + 0.9))
     for place, group in enumerate(ranked):
         ax.plot(values[group], np.full(len(group), place), "o", ms=5, color=TWIN, alpha=0.6)
@@ -141,12 +147,20 @@ def _complete(runs: pd.DataFrame, result: str, parameters: list[str] | None) -> 
     return done[result].astype(float), table
 
 
+def _alike(table: pd.DataFrame, names: list[str]) -> list[pd.Index]:
+    """The runs with the same values of some parameters."""
+    if not names:
+        return [table.index]
+    return [group.index for _, group in table.groupby(names, dropna=False)]
+
+
 def _is_number(column: pd.Series) -> bool:
-    return pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column) and column.notna().all()
+    kind = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+    return kind and not column.hasnans
 
 
 def _is_wide(column: pd.Series) -> bool:
-    return column.min() > 0 and np.log10(column.max() / column.min()) > _DECADES
+    return bool(column.min() > 0 and np.log10(column.max() / column.min()) > _DECADES)
 
 
 def _categories(column: pd.Series) -> list[str]:

@@ -10,9 +10,9 @@ import pandas as pd
 import traitlets
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.plots.runs import short
 
 _CLASS = "retina-nb-table"
+_LONG = 28  # letters of a text that are shown
 # The columns stand below each other only if all letters are as wide.
 _STYLE = (
     f"<style>.{_CLASS} select {{font-family: var(--jp-code-font-family, monospace), monospace; font-size: 12px}} "
@@ -161,7 +161,7 @@ def aligned(frame: pd.DataFrame) -> list[str]:
     made = []
     for name, column in frame.items():
         numbers = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-        cells = [str(name), *(_numbers(column) if numbers else map(short, column))]
+        cells = [str(name), *(_numbers(column) if numbers else map(_short, column))]
         width = max(map(len, cells))
         made.append([cell.rjust(width) if numbers else cell.ljust(width) for cell in cells])
     return ["  ".join(line) for line in zip(*made, strict=True)]
@@ -176,6 +176,12 @@ def _numbers(column: pd.Series) -> list[str]:
         size = np.abs(known[known != 0])
         form = ".3f" if size.min() >= 1e-3 and size.max() < 1e4 else ".3g"
     return ["–" if pd.isna(value) else f"{value:{form}}" for value in column]
+
+
+def _short(value: Any) -> str:
+    """Of what is long the end, which is where paths and overrides differ."""
+    text = "–" if value is None or value != value else str(value)
+    return text if len(text) <= _LONG else f"…{text[1 - _LONG :]}"
 
 
 def _is_sortable(column: pd.Series) -> bool:

@@ -82,36 +82,36 @@ def here(monkeypatch):
 
 
 def test_a_search_finds_what_is_best(notebook, folder, here, capsys):
-    trials = rnb.search(notebook, folder, SPACE, trials=25, **GOAL)
+    trials = rnb.search(notebook, folder, SPACE, trials=20, **GOAL)
     best = trials.loc[trials["score.test"].idxmax()]
-    assert best["rate"] == pytest.approx(0.3, abs=0.1)
+    assert best["rate"] == pytest.approx(0.3, abs=0.15)
     assert set(trials["status"]) == {"complete"}
     assert set(trials["core.hidden_channels"]) == {"[4, 4]", "[8, 8]"}
     assert all(set(given) == {"rate", "overrides"} for given in here.ran)
     assert here.ran[0]["overrides"] in (["core.hidden_channels=[4, 4]"], ["core.hidden_channels=[8, 8]"])
     out = capsys.readouterr().out
-    assert "25 complete" in out
+    assert "20 complete" in out
     assert f"best is trial {best.name}" in out
     assert str(folder / best["run"]) in out
 
 
 def test_the_least_value_can_be_the_best(notebook, folder, here):
-    trials = rnb.search(notebook, folder, SPACE, trials=25, minimize=True, **GOAL)
+    trials = rnb.search(notebook, folder, SPACE, trials=20, minimize=True, **GOAL)
     assert trials.loc[trials["score.test"].idxmin(), "rate"] > 0.9
 
 
 @pytest.mark.parametrize("interruption", [None, 4])
 def test_a_search_that_is_taken_up_draws_as_if_it_had_never_stopped(notebook, tmp_path, here, interruption):
-    whole = rnb.search(notebook, tmp_path / "whole", SPACE, trials=14, seed=3, **GOAL)
+    whole = rnb.search(notebook, tmp_path / "whole", SPACE, trials=12, seed=3, **GOAL)
     drawn, here.ran = here.ran, []
     if interruption:
         here.trouble = {interruption: "interrupt"}
         with pytest.raises(KeyboardInterrupt):
-            rnb.search(notebook, tmp_path / "parts", SPACE, trials=14, seed=3, **GOAL)
+            rnb.search(notebook, tmp_path / "parts", SPACE, trials=12, seed=3, **GOAL)
         here.trouble = {}
     else:
         rnb.search(notebook, tmp_path / "parts", SPACE, trials=4, seed=3, **GOAL)
-    parts = rnb.search(notebook, tmp_path / "parts", SPACE, trials=14, seed=3, **GOAL)
+    parts = rnb.search(notebook, tmp_path / "parts", SPACE, trials=12, seed=3, **GOAL)
     kept = parts[parts["status"] != "interrupted"]
     assert len(parts) - len(kept) == bool(interruption)
     assert kept["rate"].tolist() == whole["rate"].tolist()
