@@ -87,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not options.chromium:
         sys.exit("there is no Chromium: install it, or name the browser with --chromium")
     with served(PAGE) as address, browser(options.chromium, address) as page:
-        page.wait_for_selector(".widget-play", timeout=120_000)
+        page.wait_for_selector(".widget-play")
         time.sleep(2)
         report: dict[str, Any] = {"latency_ms": {}, "machine": describe()}
         for stimulus, label in MOVED:
@@ -140,7 +140,8 @@ def browser(chromium: str, address: str) -> Iterator[Any]:
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = started.new_page(viewport={"width": 1280, "height": 1250})
-        page.goto(address, wait_until="commit", timeout=180_000)
+        page.set_default_timeout(300_000)
+        page.goto(address, wait_until="commit")
         yield page
         started.close()
 
