@@ -18,7 +18,7 @@ lab: $(INSTALLED)  ## open the workbook in JupyterLab
 # Who sees the page can run nothing but its widget, and is on this machine.
 voila: $(INSTALLED)  ## explore the twin on a page of its own, without code
 	$(BIN)/voila notebooks/pages/explore_twin.py --Voila.ip=127.0.0.1 \
-	  --VoilaConfiguration.extension_language_mapping='{".py": "python"}'
+	  --VoilaConfiguration.extension_language_mapping=.py=python
 
 # Two processes share two cores: one thread each, also for the kernels of notebooks, or they wait for each other.
 test: lint  ## run everything: lint, types, pairing, tests, notebooks

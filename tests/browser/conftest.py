@@ -79,7 +79,7 @@ def lab(notebooks) -> Iterator[str]:
 def voila(notebooks) -> Iterator[str]:
     """The address of Voilà, which lists the notebooks."""
     pytest.importorskip("voila", reason="the extra 'voila' is not installed")
-    scripts = """--VoilaConfiguration.extension_language_mapping={".py": "python"}"""
+    scripts = "--VoilaConfiguration.extension_language_mapping=.py=python"
     with _server("voila", [str(notebooks), scripts, "--no-browser"], notebooks.parent, "/voila/static/a") as url:
         yield url
 
