@@ -171,7 +171,7 @@ def _step(neurons: Mapping[str, int], size: tuple[int, int] = (18, 16)) -> Calla
         name: Targets(slice(0, BATCH), torch.rand(BATCH, outputs, n), torch.ones(BATCH, outputs))
         for name, n in neurons.items()
     }
-    batch = Batch(torch.randn(BATCH, 2, CHUNK, *size), targets)
+    batch = Batch(torch.randn(BATCH, 2, CHUNK, *size), targets, BATCH * outputs * sum(neurons.values()))
     weights = {name: torch.ones(n) for name, n in neurons.items()}
     training = _Training(twin, twin.core, LOSSES["poisson"], weights, 0.01, 0.01, patience=3, seed=0)
     optimizer: Any = training.configure_optimizers()

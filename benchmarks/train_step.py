@@ -53,7 +53,8 @@ class OurStep:
     def __init__(self, twin: CoreReadout, stimulus: Tensor, responses: Tensor) -> None:
         outputs = responses[:, LAG:]
         weights = torch.ones(outputs.shape[:2], device=outputs.device)
-        self.batch = Batch(stimulus, {SESSION: Targets(slice(0, len(stimulus)), outputs, weights)})
+        targets = {SESSION: Targets(slice(0, len(stimulus)), outputs, weights)}
+        self.batch = Batch(stimulus, targets, outputs.numel())
         readout: Any = twin.session_readout(SESSION)
         for penalty in ("width_penalty", "position_penalty", "feature_penalty"):  # means over neurons, theirs are sums
             setattr(readout, penalty, getattr(readout, penalty) * NEURONS)

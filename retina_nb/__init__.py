@@ -24,9 +24,12 @@ _HOME = {
     "normalize": "loaders.normalize",
     "predict": "evaluation",
     "presets": "models",
+    "read_sweep": "sweeps.table",
+    "search": "sweeps.search",
     "select_neurons": "quality",
     "write_recordings": "loaders.stored",
     "save_model": "models",
+    "sweep": "sweeps.driver",
     "write_results": "results",
     "zoo": "models.published",
 }

@@ -20,11 +20,15 @@ class MovingAverage(WeightAveraging):
     """Validates and keeps a running average of the weights; what does not change stays as it is, to the bit."""
 
     def __init__(self, decay: float) -> None:
-        def averaged(average: Tensor, current: Tensor, _: Tensor) -> Tensor:
-            # Not decay * average + (1 - decay) * current, which wears frozen weights away by rounding.
-            return average.lerp(current, 1 - decay) if average.is_floating_point() else current
+        def average(averages: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+            """Of all tensors of a type at once."""
+            if averages[0].is_floating_point():
+                # Not decay * average + (1 - decay) * current, which wears frozen weights away by rounding.
+                torch._foreach_lerp_(averages, current, 1 - decay)
+            else:
+                torch._foreach_copy_(averages, current)
 
-        super().__init__(avg_fn=averaged)
+        super().__init__(multi_avg_fn=average)
 
 
 class Stopping(EarlyStopping):
@@ -55,7 +59,7 @@ class History(Callback):
         metrics = {name: float(trainer.callback_metrics[name]) for name in ("loss", "validation_loss", MONITOR)}
         seconds = time.perf_counter() - self._started
         self.rows.append({"epoch": trainer.current_epoch, **metrics, "learning_rate": self._rate, "seconds": seconds})
-        if trainer.progress_bar_callback is None:
+        if trainer.progress_bar_callback is None and trainer.is_global_zero:
             print(
                 f"epoch {trainer.current_epoch + 1}/{self._max_epochs}  loss {metrics['loss']:.4f}  "
                 f"validation correlation {metrics[MONITOR]:.4f}  learning rate {self._rate:.2g}  {seconds:.1f} s",
@@ -85,6 +89,8 @@ class quiet(warnings.catch_warnings):
             "Checkpoint directory",
             "smaller than the logging interval",
             "LeafSpec",
+            "sync_dist=True",  # what is logged is of all processes already
+            "did not find any unused parameters",
         ):
             warnings.filterwarnings("ignore", f".*{message}.*")
 

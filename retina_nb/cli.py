@@ -2,16 +2,15 @@
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 import retina_nb as rnb
+from retina_nb.cli_sweeps import add_commands
 from retina_nb.errors import UserError
+from retina_nb.words import from_word, read_yaml
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after ``retina-nb``; by default those it was started with.
 
     Returns:
-        The exit status: 0; 1 if a notebook failed; 2 for input that cannot be used; 130 if interrupted.
+        The exit status: 0; 1 if a notebook failed, or one of many; 2 for input that cannot be used; 130 if interrupted.
     """
     options = _parser().parse_args(arguments)
     try:
@@ -53,6 +52,8 @@ def _parser() -> argparse.ArgumentParser:
         "-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="set those in a YAML file"
     )
     run.add_argument("-o", dest="output", type=Path, metavar="DIR", help="the run's folder (default: runs/NOTEBOOK)")
+
+    add_commands(commands)
 
     fetch = commands.add_parser("fetch", help="download a dataset", description=_fetch.__doc__)
     fetch.set_defaults(command=_fetch)
@@ -94,7 +95,7 @@ def _run(options: argparse.Namespace) -> int:
     for file in options.files:
         parameters |= _parameter_file(file)
     for name, value in options.parameters:
-        parameters[name] = _from_yaml(value, f"the value of {name}")
+        parameters[name] = from_word(value, f"the value of {name}")
 
     from retina_nb.sweeps import NotebookFailed, run_notebook  # papermill takes a second to import
 
@@ -110,7 +111,7 @@ def _run(options: argparse.Namespace) -> int:
 def _fetch(options: argparse.Namespace) -> int:
     """Download what load_recordings(NAME, ...) needs with the same settings, check it and unpack it. What is there
     already is not downloaded again, and what broke off is taken up."""
-    settings = {name: _from_yaml(value, f"the value of {name}") for name, value in options.settings}
+    settings = {name: from_word(value, f"the value of {name}") for name, value in options.settings}
     given = {"resolution": options.resolution, "sessions": options.sessions}
     settings |= {name: value for name, value in given.items() if value is not None}
 
@@ -136,31 +137,10 @@ def _convert(options: argparse.Namespace) -> int:
 
 
 def _parameter_file(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not text"
-        raise UserError(f"cannot read the parameters in {path}: {reason}") from None
-    parameters = _from_yaml(text, str(path)) or {}
+    parameters = read_yaml(path) or {}
     if not isinstance(parameters, dict):
         raise UserError(f"{path} must have lines of the form 'name: value', not a {type(parameters).__name__}")
     return parameters
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-3 is a number, as everywhere but in YAML 1.1."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _from_yaml(text: str, what: str) -> Any:
-    try:
-        return yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{what} is not YAML: {' '.join(str(error).split())}") from None
 
 
 def _print_run(folder: Path) -> None:

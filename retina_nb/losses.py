@@ -89,18 +89,19 @@ class Part(NamedTuple):
     neuron_weights: Tensor
 
 
-def mean_loss(loss: Loss, parts: Iterable[Part]) -> Float[Tensor, ""]:
-    """Mean over the bins that count and the neurons of all parts.
+def mean_loss(loss: Loss, parts: Iterable[Part], count: float | None = None) -> Float[Tensor, ""]:
+    """Mean over the bins that count and the neurons of all parts; if these are only some of a batch's, what they add
+    to its mean, given the batch's `count` of bins times neurons.
 
     The mean of a batch is the mean of its pieces, each counted by its bins times neurons (but for the noise of
     `correlation_loss`).
     """
-    total, count = [], []
+    total, own = [], []
     for rate, response, bin_weights, neuron_weights in parts:
         bins = bin_weights.sum()
         total.append(bins * (neuron_weights * loss(rate, response, bin_weights)).sum())
-        count.append(bins * rate.shape[-1])
-    return torch.stack(total).sum() / torch.stack(count).sum()
+        own.append(bins * rate.shape[-1])
+    return torch.stack(total).sum() / (torch.stack(own).sum() if count is None else count)
 
 
 def weigh_neurons(recordings: Mapping[str, Recording], by: str = "none") -> dict[str, Float[Tensor, " neuron"]]:

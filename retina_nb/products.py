@@ -11,7 +11,7 @@ def product(rows: Float[Tensor, "row entry"], weights: Float[Tensor, "out entry"
     On a CPU as a convolution of an image with a pixel for each row: that goes to oneDNN; products themselves go
     to MKL, which takes twice the time on processors that are not Intel's.
     """
-    if rows.device.type != "cpu":
+    if rows.device.type != "cpu" or not len(rows):
         return F.linear(rows, weights)
     image = rows[None, :, None].permute(0, 3, 1, 2)  # (1, entry, row, 1), entries side by side
     kernels = weights.contiguous()[:, None, None].permute(0, 3, 1, 2)

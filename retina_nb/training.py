@@ -16,9 +16,11 @@ import pandas as pd
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
 from retina_nb.callbacks import MONITOR, History, MovingAverage, Stopping, WholeFiles, quiet
+from retina_nb.distributed import gathered, shared_statistics, summed, trainer_for
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 from retina_nb.loaders.batches import Batch, SharedBatches, Targets
@@ -26,6 +28,7 @@ from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.feature_movies import feature_bytes, feature_movies
+from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
@@ -61,7 +64,7 @@ def fit(
     max_epochs: int = 20,
     learning_rate: float = 0.01,
     weight_decay: float = 0.01,
-    batch_size: int = 12,
+    batch_size: int = 6,
     chunk_size: int = 150,
     patience: int = 3,
     clip_norm: float = 1.0,
@@ -75,6 +78,8 @@ def fit(
     precision: str = "32-true",
     accelerator: str = "auto",
     devices: int | str | list[int] = 1,
+    num_nodes: int = 1,
+    strategy: str | Strategy = "auto",
     compile: bool = False,
 ) -> Fit:
     """Train a twin on its sessions; it ends with the weights of the epoch that validated best.
@@ -90,8 +95,8 @@ def fit(
         recordings: its sessions, with train and validation bins.
         max_epochs: end after so many epochs.
         learning_rate, weight_decay: of AdamW.
-        batch_size: chunks in a batch.
-        chunk_size: bins of output in a chunk.
+        batch_size: chunks in a batch; of short ones more, see `retina_nb.loaders.batches.SharedBatches`.
+        chunk_size: the most bins of output in a chunk.
         patience: epochs without progress before the learning rate falls.
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
@@ -104,7 +109,11 @@ def fit(
         folder: where to keep checkpoints and logs; needed to resume.
         resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none.
         loggers: ``"csv"`` and ``"tensorboard"``.
-        precision, accelerator, devices: passed to Lightning's Trainer.
+        precision, accelerator: passed to Lightning's Trainer.
+        devices, num_nodes, strategy: passed to Lightning's Trainer. Several devices train as one does, each on its
+            part of the same batches, to rounding; only what is drawn (dropout) differs, and ``loss="correlation"`` is
+            over each one's part. They need a script: ``scripts/train_on_many_gpus.py``. Every process returns the same;
+            to resume, all must see `folder`.
         compile: compile the core with ``torch.compile``.
 
     Raises:
@@ -122,19 +131,22 @@ def fit(
         best, last = keep("best", monitor=MONITOR, mode="max"), keep("last")
         history = History(max_epochs)
         bar = sys.stderr.isatty()
-        trainer = L.Trainer(
+        trainer = trainer_for(
             max_epochs=max_epochs,
             accelerator=accelerator,
             devices=devices,
-            precision=precision,  # type: ignore[arg-type]
+            num_nodes=num_nodes,
+            strategy=strategy,
+            precision=precision,
             gradient_clip_val=clip_norm,
             callbacks=[
                 *([MovingAverage(averaging)] if averaging else []),
                 Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
                 best,
-                last,
+                *([last] if folder is not None else []),
                 *([TQDMProgressBar()] if bar else []),
+                *pruning_callbacks(),
             ],
             logger=[_logger(name, home) for name in loggers],
             plugins=[WholeFiles()],
@@ -156,18 +168,23 @@ def fit(
                 batch_size=batch_size,
                 seed=seed if split == "train" else None,
                 device=device,
+                process=trainer.global_rank,
+                processes=trainer.world_size,
             )
             for split in ("train", "validation")
         )
         newest = home / "last.ckpt"
-        trainer.fit(
-            _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed),
-            _Epochs(train, trainer),
-            validation,
-            ckpt_path=newest if resume and newest.exists() else None,
-            weights_only=True,
-        )
-        kept = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True)
+        with shared_statistics(twin, trainer):
+            trainer.fit(
+                _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed, trainer.world_size),
+                _Epochs(train, trainer),
+                validation,
+                ckpt_path=newest if resume and newest.exists() else None,
+                weights_only=True,
+            )
+        # The other processes may see another disk.
+        kept = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True) if trainer.is_global_zero else {}
+        kept = trainer.strategy.broadcast(kept)
         twin.load_state_dict({name.removeprefix("twin."): value for name, value in kept["state_dict"].items()})
         twin.to("cpu").eval()
     return Fit(
@@ -190,6 +207,7 @@ class _Training(L.LightningModule):
         weight_decay: float,
         patience: int,
         seed: int,
+        processes: int = 1,
     ) -> None:
         super().__init__()
         self.twin = twin.train()  # Lightning would leave a twin that was trained or loaded in evaluation mode
@@ -197,12 +215,13 @@ class _Training(L.LightningModule):
         self._cores = [core]
         self._loss, self._neuron_weights = loss, neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
+        self._processes = processes
         self._plateau_state: dict[str, Any] = {}
         self._predicted: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = [parameter for parameter in self.twin.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay)
+        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay, foreach=True)
         # Lightning would step a plateau schedule after the epoch's checkpoint is written, and a resumed training
         # would miss that step; so it is stepped and stored here.
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -226,22 +245,15 @@ class _Training(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Dropout of an epoch depends on nothing before it, so that resuming gives the same.
-        torch.manual_seed(hash((self._seed, self.current_epoch)) % 2**63)
+        torch.manual_seed((hash((self._seed, self.current_epoch)) + self.global_rank) % 2**63)
+        self._losses: list[Tensor] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        loss = mean_loss(
-            self._loss,
-            (
-                Part(rate.float(), target.responses, target.weights, self._neuron_weights[session])
-                for session, target, rate in self._read(batch)
-            ),
-        )
-        if not torch.isfinite(loss):
-            raise UserError("training diverged (the loss is not finite): lower learning_rate")
-        # An epoch's loss is the mean over all its bins and neurons too.
-        count = sum(target.weights.sum() * target.responses.shape[-1] for target in batch.targets.values())
-        self.log("loss", loss, on_step=False, on_epoch=True, batch_size=int(count))
-        return loss + self._penalty(batch)
+        # Batches of chunks that few sessions share have less to say; in an epoch every bin and neuron counts alike.
+        loss = mean_loss(self._loss, self._parts(batch), count=batch.count)
+        self._losses.append(loss.detach())  # looked at when the epoch is over, so that no step waits for the device
+        # Gradients become their mean over processes, but each has a part of the sum.
+        return self._processes * loss + self._penalty(batch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         for session in batch.targets:
@@ -249,6 +261,10 @@ class _Training(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._predicted = {}
+        loss = summed(torch.stack(self._losses).mean(), self.trainer)
+        if not torch.isfinite(loss):
+            raise UserError("training diverged (the loss is not finite): lower learning_rate")
+        self.log("loss", loss)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         for session, target, rate in self._read(batch):
@@ -257,15 +273,31 @@ class _Training(L.LightningModule):
             self._predicted.setdefault(session, []).append(pair)
 
     def on_validation_epoch_end(self) -> None:
+        predicted = gathered(self._predicted, self.trainer)
+        # From one process to all, so that no rounding makes them decide differently.
+        value, loss = self.trainer.strategy.broadcast(self._scores(predicted) if predicted else (0.0, 0.0))
+        self.log(MONITOR, value)
+        self.log("validation_loss", loss)
+        self._plateau.step(value)
+
+    def _scores(self, predicted: Sequence[Mapping[str, list[tuple[Tensor, Tensor]]]]) -> tuple[float, float]:
+        """Mean correlation and loss over the neurons, of what all processes have predicted."""
         correlations, losses = [], []
-        for session, parts in self._predicted.items():
+        for session in predicted[0]:
+            parts = (pair for of_process in predicted for pair in of_process[session])
             rate, response = (torch.cat(part) for part in zip(*parts, strict=True))
             correlations.append(pearson(rate.numpy(), response.numpy()))
             losses.append(self._neuron_weights[session].cpu() * self._loss(rate, response, torch.ones(len(rate))))
-        value = float(np.nan_to_num(np.concatenate(correlations)).mean())
-        self.log(MONITOR, value)
-        self.log("validation_loss", torch.cat(losses).mean())
-        self._plateau.step(value)
+        return float(np.nan_to_num(np.concatenate(correlations)).mean()), float(torch.cat(losses).mean())
+
+    def _parts(self, batch: Batch) -> Iterator[Part]:
+        """What the loss is of. Sessions in which the same bins count are one part, for speed."""
+        alike: dict[Tensor, list[tuple[Tensor, ...]]] = defaultdict(list)
+        for session, target, rate in self._read(batch):
+            alike[target.weights].append((rate.float(), target.responses, self._neuron_weights[session]))
+        for bin_weights, sessions in alike.items():
+            rate, responses, weights = (torch.cat(one, dim=-1) for one in zip(*sessions, strict=True))
+            yield Part(rate, responses, bin_weights, weights)
 
     def _read(self, batch: Batch) -> Iterator[tuple[str, Targets, Tensor]]:
         """Every session's rates. The core runs once for all, and sessions that share rows are read out together."""
@@ -286,8 +318,8 @@ class _Training(L.LightningModule):
     def _penalty(self, batch: Batch) -> Tensor:
         """Of the core, unless it is frozen, and the mean over neurons of the readouts'."""
         sizes = {session: target.responses.shape[-1] for session, target in batch.targets.items()}
-        readouts = [size * self.twin.session_readout(session).regularizer() for session, size in sizes.items()]
-        penalty = torch.stack(readouts).sum() / sum(sizes.values())
+        readout = self.twin.readout
+        penalty = readout.penalty(sizes) if isinstance(readout, SessionReadouts) else readout.regularizer()
         return penalty if self.twin.core_frozen else penalty + self.twin.core.regularizer()
 
 
@@ -314,7 +346,7 @@ def _logger(name: str, folder: Path) -> Logger:
 def _writable(folder: Path) -> Path:
     with replace_file(folder / ".writable") as probe:
         probe.touch()
-    (folder / ".writable").unlink()
+    (folder / ".writable").unlink(missing_ok=True)  # another process may have
     return folder
 
 

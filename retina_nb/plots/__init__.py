@@ -21,6 +21,7 @@ from retina_nb.plots.populations import (
 from retina_nb.plots.receptive_fields import show_covariance, show_data_needed, show_recovered
 from retina_nb.plots.recordings import Prediction, show_predictions, show_responses, show_stimulus
 from retina_nb.plots.scores import show_learning_curve, show_positions, show_scores
+from retina_nb.plots.sweep import show_best_runs, show_parallel_coordinates, show_sweep
 from retina_nb.plots.tuning import (
     show_agreement,
     show_chirp_responses,
@@ -37,6 +38,7 @@ __all__ = [
     "show_ascent",
     "show_attribution",
     "show_audit",
+    "show_best_runs",
     "show_by_type",
     "show_chirp_responses",
     "show_clouds",
@@ -66,6 +68,7 @@ __all__ = [
     "show_mosaics",
     "show_most_exciting",
     "show_null",
+    "show_parallel_coordinates",
     "show_phenomenon",
     "show_polarity",
     "show_population_curves",
@@ -79,6 +82,7 @@ __all__ = [
     "show_similarity",
     "show_space_time",
     "show_stimulus",
+    "show_sweep",
     "show_table",
     "show_tuning_curves",
 ]

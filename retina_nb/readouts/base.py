@@ -1,5 +1,9 @@
 """What every readout is: a module from feature movie to the rates of one session's neurons."""
 
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -48,6 +52,8 @@ class LinearReadout(Readout):
     """
 
     bias: Tensor  # (neuron,)
+    # Axis of the neurons in all that is saved; None if readouts of several sessions cannot be joined to one.
+    neuron_axes: ClassVar[Mapping[str, int] | None] = None
 
     def __init__(
         self,
@@ -78,6 +84,14 @@ class LinearReadout(Readout):
         check_features(features, self.feature_shape)
         return self.rate(weighted(features, self.weights()))
 
+    @property
+    def kind(self) -> Hashable:
+        """Equal for readouts that differ in nothing but their neurons; None if they cannot be joined."""
+        saved = {*self._parameters, *self._modules, *self._buffers} - self._non_persistent_buffers_set
+        if self.neuron_axes is None or saved - self.neuron_axes.keys():
+            return None
+        return type(self), *(f"{name}={value}" for name, value in vars(self).items() if not name.startswith("_"))
+
     def rate(self, drive: Float[Tensor, "batch time neuron"]) -> Float[Tensor, "batch time neuron"]:
         """Rates, given the weighted features."""
         return nonlinearities.nonlinearity(self.nonlinearity)(drive + self.bias)
@@ -85,6 +99,16 @@ class LinearReadout(Readout):
     @torch.no_grad()
     def initialize(self, mean_rate: Float[Tensor, " neuron"], position: Float[Tensor, "neuron 2"]) -> None:
         start_bias(self.bias, self.nonlinearity, mean_rate)
+
+
+def joined(readouts: Sequence[LinearReadout]) -> LinearReadout:
+    """One readout of all neurons of several of a kind, whose parameters are made of theirs and pass gradients on."""
+    one = copy.copy(readouts[0])
+    axes = one.neuron_axes or {}
+    vars(one).update(_parameters={}, _buffers={name: value for name, value in one._buffers.items() if name not in axes})
+    for name, axis in axes.items():
+        setattr(one, name, torch.cat([getattr(readout, name) for readout in readouts], dim=axis))
+    return one
 
 
 def weighted(

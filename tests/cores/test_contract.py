@@ -40,6 +40,16 @@ def test_lag_and_shape_are_as_declared(name):
 
 
 @every_core
+def test_an_empty_batch_gives_empty_features(name):
+    """Of several processes that train together, one may have no row of a batch, or none of a session."""
+    core = make(name)
+    movie = stimulus(core.lag + 4, batch=0).requires_grad_()
+    features = core(movie, "a") if core.per_session else core(movie)
+    assert tuple(features.shape) == (0, *feature_shape(core, STIMULUS, core.lag + 4))
+    features.sum().backward()
+
+
+@every_core
 def test_an_output_sees_nothing_later_than_declared(name):
     core = make(name, torch.float64)
     movie = stimulus(core.lag + 16, torch.float64, batch=1).requires_grad_()

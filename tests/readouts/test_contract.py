@@ -127,6 +127,15 @@ def test_it_loses_its_lag_and_no_more(build):
 
 
 @every_readout
+def test_no_features_give_no_rates(build):
+    """Of several processes that train together, one may have no row of a session."""
+    readout, features = made(build)
+    rates = readout(features[:0])
+    assert rates.shape == (0, 12 - readout.lag, 3)
+    rates.sum().backward()
+
+
+@every_readout
 def test_it_is_causal(build):
     readout, features = made(build)
     readout.eval()

@@ -1,0 +1,99 @@
+"""Where the runs of a sweep are computed: Dask on this machine, at an address, or through SLURM."""
+
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import dask
+import psutil
+from dask.distributed import Client, Nanny, Scheduler, SpecCluster
+from dask.system import CPU_COUNT
+
+from retina_nb.errors import UserError
+from retina_nb.sweeps.machine import gpus
+
+RUN_GB = 2.0  # that a run may take, where nobody says how many there shall be at once
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_LOGS = logging.CRITICAL  # of Dask: what matters of it, the sweep tells
+_SECONDS = 20  # for a scheduler to answer
+
+
+@contextmanager
+def connected(
+    runs: int, *, workers: int | None = None, scheduler: str | None = None, slurm: Mapping[str, Any] | None = None
+) -> Iterator[Client]:
+    """A Dask client for a sweep, with a cluster of its own unless there is one at an address.
+
+    Args:
+        runs: how many there are to do.
+        workers: processes, of which each does a run at a time; by default one for each graphics card, or else as many
+            as there are cores, and memory for.
+        scheduler: the address of a Dask scheduler, ``tcp://host:8786``, that has its workers.
+        slurm: what ``dask_jobqueue.SLURMCluster`` is told, for a cluster of `workers` jobs.
+
+    Raises:
+        UserError: if both a scheduler and SLURM are asked for, nobody answers, or dask-jobqueue is missing or refuses.
+    """
+    if workers is not None and workers < 1:
+        raise UserError(f"a sweep needs at least one worker, not {workers}")
+    if scheduler is not None and (slurm is not None or workers is not None):
+        raise UserError("a scheduler has its own workers: leave out workers and slurm, or the scheduler")
+    if scheduler is not None:
+        with _client(scheduler) as client:
+            yield client
+        return
+    with dask.config.set({"distributed.scheduler.worker-saturation": 1.0}):  # no run waits at a worker
+        start = _local(runs, workers) if slurm is None else _slurm(slurm, workers or runs)
+    with start as cluster, _client(cluster) as client:
+        yield client
+
+
+def threads_each(workers: int) -> dict[str, str]:
+    """The environment in which that many processes share the cores. What is set already stays."""
+    return {name: os.environ.get(name, str(max(1, CPU_COUNT // workers))) for name in _THREADS}
+
+
+def local_workers(runs: int, workers: int | None) -> dict[int, Any]:
+    """The workers on this machine, as Dask specifies them."""
+    cards = gpus()
+    free = psutil.virtual_memory().available / 1e9
+    workers = min(workers or len(cards) or min(CPU_COUNT, max(1, int(free / RUN_GB))), max(1, runs))
+    nannies = {}
+    for worker in range(workers):
+        environment = threads_each(workers) | ({"CUDA_VISIBLE_DEVICES": cards[worker % len(cards)]} if cards else {})
+        # Memory is what kernels take, of which Dask knows nothing.
+        options = {"nthreads": 1, "memory_limit": 0, "env": environment, "host": "127.0.0.1", "silence_logs": _LOGS}
+        nannies[worker] = {"cls": Nanny, "options": options}
+    return nannies
+
+
+def _local(runs: int, workers: int | None) -> SpecCluster:
+    here = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": Scheduler, "options": here}
+    return SpecCluster(workers=local_workers(runs, workers), scheduler=scheduler, silence_logs=_LOGS)
+
+
+def _slurm(options: Mapping[str, Any], jobs: int) -> Any:
+    try:
+        from dask_jobqueue import SLURMCluster
+    except ImportError:
+        raise UserError("SLURM needs the package dask-jobqueue: pip install 'retina_nb[cluster]'") from None
+    cores = int(options.get("cores", 1))
+    threads = [f"export {name}={cores}" for name in _THREADS]
+    prologue = [*threads, *options.get("job_script_prologue", [])]
+    ours = {"cores": 1, "processes": 1, "job_cpu": cores, "job_script_prologue": prologue}  # a run at a time
+    try:
+        cluster = SLURMCluster(**{"memory": "4GB", "silence_logs": _LOGS, **options, **ours})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"SLURM cannot be asked for {dict(options)}: {error}") from None
+    cluster.scale(jobs=jobs)
+    return cluster
+
+
+def _client(where: Any) -> Client:
+    try:
+        return Client(where, timeout=_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"no Dask scheduler answers at {where}: {error or 'not in time'}") from None

@@ -1,0 +1,184 @@
+"""Executing a notebook in a kernel of its own, which dies with the process that started it."""
+
+import logging
+import math
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from jupyter_client.manager import AsyncKernelManager
+from nbclient.exceptions import CellTimeoutError
+from papermill.exceptions import PapermillExecutionError
+
+from retina_nb.sweeps.progress import CellProgress
+
+# papermill warns of parameters that it cannot read line by line; they are read and checked before.
+logging.getLogger("papermill").setLevel(logging.ERROR)
+
+KERNEL_STARTS = 3
+
+# A kernel notices within a second that it lost its parent; until then it would go on writing to a folder that may be
+# another's by now. Linux can end it at once.
+_END_WITH_PARENT = """
+import ctypes, os, runpy, signal
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+if os.getppid() != int(os.environ["JPY_PARENT_PID"]):
+    os._exit(1)
+runpy.run_module("ipykernel_launcher", run_name="__main__", alter_sys=True)
+"""
+
+
+class NotebookFailed(RuntimeError):
+    """A notebook stopped before its end.
+
+    Attributes:
+        reason: why, in a line.
+        notebook: the executed copy, with the error in it.
+    """
+
+    def __init__(self, reason: str, notebook: Path) -> None:
+        super().__init__(f"{reason} (see {notebook})")
+        self.reason = reason
+        self.notebook = notebook
+
+
+def execute(
+    document: nbformat.NotebookNode,
+    source: Path,
+    output: Path,
+    parameters: Mapping[str, Any],
+    progress: CellProgress,
+    *,
+    directory: Path | None = None,
+    timeout: float | None = None,
+    environment: Mapping[str, str] | None = None,
+    on_kernel: Callable[[int], None] = lambda pid: None,
+) -> Path:
+    """Execute a notebook and keep the copy in a folder.
+
+    Args:
+        document: the notebook.
+        source: where it was read.
+        output: the folder, which exists.
+        parameters: values for its parameters, already checked.
+        progress: is told of cells and of what they print.
+        directory: the kernel's working directory; by default this process's.
+        timeout: how long it may take (s).
+        environment: variables to add to the kernel's environment.
+        on_kernel: is told the process number of the kernel.
+
+    Returns:
+        The executed notebook, ``<output>/<name>.ipynb``. While it runs it is ``<output>/.<name>.ipynb``.
+
+    Raises:
+        NotebookFailed: if a cell raises, the kernel dies or the time is over. The executed copy is kept as
+            ``<output>/<name>.failed.ipynb``.
+    """
+    finished = output / f"{source.stem}.ipynb"
+    failed = output / f"{source.stem}.failed.ipynb"
+    unfinished = unfinished_copy(source, output)
+    try:
+        nbformat.write(document, unfinished)
+        executed = _execute(unfinished, parameters, progress, _kernel(directory, environment or {}, on_kernel), timeout)
+        executed.metadata.papermill.update(input_path=str(source), output_path=str(finished))
+        nbformat.write(executed, unfinished)
+        os.replace(unfinished, finished)
+        failed.unlink(missing_ok=True)
+    except PapermillExecutionError as error:
+        raise NotebookFailed(_last_line(error), failed) from error
+    except CellTimeoutError as error:  # the copy marks every cell completed, and tells nothing of it
+        raise NotebookFailed(f"not done after {timeout:g} s, the most that it may take", failed) from error
+    except RuntimeError as error:
+        reason = "the kernel died, perhaps for want of memory" if progress.started else f"no kernel starts: {error}"
+        raise NotebookFailed(reason, failed) from error
+    finally:
+        progress.close()
+        if unfinished.exists():
+            os.replace(unfinished, failed)
+    return finished
+
+
+def unfinished_copy(source: Path, output: Path) -> Path:
+    """The executed copy while it grows, cell by cell."""
+    return output / f".{source.stem}.ipynb"
+
+
+def _execute(
+    path: Path,
+    parameters: Mapping[str, Any],
+    progress: CellProgress,
+    kernel: type[AsyncKernelManager],
+    timeout: float | None,
+) -> nbformat.NotebookNode:
+    """Run a notebook in place."""
+    literally = str(path).replace("{", "{{").replace("}", "}}")  # papermill formats paths
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    starts = 0
+    while True:
+        starts += 1
+        try:
+            return papermill.execute_notebook(
+                literally,
+                literally,
+                dict(parameters),
+                kernel_name="python3",
+                kernel_manager_class=kernel,
+                progress_bar=False,
+                stdout_file=progress,
+                on_cell_start=progress.enter,
+                on_cell_executed=progress.leave,
+                timeout_func=lambda _: _seconds_until(deadline),
+            )
+        except RuntimeError:
+            # Kernels that are started together may choose the same port; the one that loses dies at once.
+            if progress.started or starts == KERNEL_STARTS:
+                raise
+
+
+def _seconds_until(deadline: float) -> int | None:
+    """What is left for a cell, in whole seconds, at least one: none at all would mean no limit."""
+    return None if deadline == math.inf else max(1, math.ceil(deadline - time.monotonic()))
+
+
+def _kernel(
+    directory: Path | None, environment: Mapping[str, str], on_kernel: Callable[[int], None]
+) -> type[AsyncKernelManager]:
+    class Kernel(AsyncKernelManager):
+        """A kernel that draws figures into its notebook, even where MPLBACKEND is set for scripts, as in CI."""
+
+        transport_encryption = "auto"  # else ipykernel warns in every notebook that it is off
+
+        async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # so it is there, too
+            options["env"] = _environment(directory) | dict(environment)
+            if directory is not None:
+                options["cwd"] = str(directory)  # of the kernel alone: a chdir here would be everybody's
+            await super().start_kernel(**options)
+            provisioner: Any = self.provisioner  # of a process here
+            on_kernel(provisioner.pid)
+
+        def format_kernel_cmd(self, extra_arguments: list[str] | None = None) -> list[str]:
+            command = super().format_kernel_cmd(extra_arguments)
+            if sys.platform == "linux" and command[1:3] == ["-m", "ipykernel_launcher"]:
+                command[1:3] = ["-c", _END_WITH_PARENT]
+            return command
+
+    return Kernel
+
+
+def _environment(directory: Path | None) -> dict[str, str]:
+    """A kernel's environment. What can be imported here can be in a kernel with another working directory, too."""
+    environment = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}
+    if directory is not None:
+        paths = [path for path in environment.get("PYTHONPATH", "").split(os.pathsep) if path]
+        environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, [*paths, "."]))
+    return environment
+
+
+def _last_line(error: PapermillExecutionError) -> str:
+    message = (error.evalue.strip().splitlines() or [""])[-1]
+    return message if error.ename == "UserError" else f"{error.ename}: {message}".rstrip(": ")
