@@ -54,9 +54,9 @@ def measure(name: str, options: Options) -> Measurement:
         if target <= 0:
             raise Refused("openretina has not learned anything")
         wait_until_quiet(options.wait_s)
-        seconds, reached = _train_ours(shown, score, target, seed, options)
-        times["peer"].append(next(time for time, value in courses[batch] if value >= target))
-        times["ours"].append(seconds)
+        took, reached = _train_ours(shown, score, target, seed, options)
+        times["peer"].append(next(seconds for seconds, value in courses[batch] if value >= target))
+        times["ours"].append(took)
         below.append(max(0.0, 1 - reached / target))
         notes.append(f"correlation {target:.3f} with batches of {batch}, ours {reached:.3f}")
     neurons = sum(one.n_neurons for one in shown.values())
@@ -161,4 +161,4 @@ def _train_ours(
             reached = score(twin.features, twin.read)
             twin.to("cpu")
             if reached >= target:
-                return fixed + float(done.history["seconds"].sum()), reached
+                return float(fixed + done.history["seconds"].sum()), reached

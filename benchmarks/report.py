@@ -132,9 +132,11 @@ def draw(path: Path, report: Report) -> None:
         for name, ratio in zip(names, ratios, strict=True)
     ]
     made, ax = figure(size=(8, 1.2 + 0.4 * len(names)))
-    ax.barh(names, ratios, color=TWIN, height=0.6, xerr=list(zip(*spread, strict=True)), ecolor=RECORDED)
+    # From one on, since a logarithmic axis has no zero.
+    ax.barh(names, [ratio - 1 for ratio in ratios], left=1, color=TWIN, height=0.6)
+    ax.errorbar(ratios, range(len(names)), xerr=list(zip(*spread, strict=True)), fmt="none", ecolor=RECORDED, capsize=3)
     goals = {row: GOALS[name] for row, name in enumerate(names) if name in GOALS}
-    ax.plot(list(goals.values()), list(goals), "|", color="black", markersize=16, markeredgewidth=2, label="goal")
+    ax.plot(list(goals.values()), list(goals), "|", color="black", markersize=14, markeredgewidth=2, label="goal")
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter(ScalarFormatter())
     ax.axvline(1, color=RECORDED, linewidth=0.8)
