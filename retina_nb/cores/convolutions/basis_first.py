@@ -33,4 +33,4 @@ def basis_first(
         seen = F.conv2d(past, spatial * weights[..., None, None], padding=padding)
         out = seen if out is None else out.add_(seen)
     assert out is not None
-    return to_movie(out, len(x))
+    return to_movie(out, x.shape[2] - basis.shape[1] + 1)

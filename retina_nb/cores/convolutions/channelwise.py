@@ -23,7 +23,7 @@ def channelwise(
     for channel in range(x.shape[1]):
         images = x[:, channel].flatten(0, 1)[:, None]
         seen = convolve_single_channel(images, spatial[:, channel, None], padding)
-        drive = convolve_traces(to_movie(seen, len(x)), temporal[:, channel])
+        drive = convolve_traces(to_movie(seen, x.shape[2]), temporal[:, channel])
         out = drive if out is None else out + drive
     assert out is not None
     return out

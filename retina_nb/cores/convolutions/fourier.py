@@ -31,7 +31,7 @@ def fourier(
     weights = torch.einsum("ocf,ocn->fnco", kernels.flatten(2), time_weights.to(kernels.dtype)).flatten(1, 2)
     drive = (past @ weights).unflatten(0, (height, -1)).permute(2, 3, 0, 1)
     images = torch.fft.irfft2(drive, s=(height, width))[..., :height_out, :width_out]
-    return to_movie(images, len(x))
+    return to_movie(images, x.shape[2] - basis.shape[1] + 1)
 
 
 def _past(

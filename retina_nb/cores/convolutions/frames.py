@@ -26,10 +26,10 @@ def to_images(movie: Float[Tensor, "batch feature time height width"]) -> Float[
 
 
 def to_movie(
-    images: Float[Tensor, "image feature height width"], batch: int
+    images: Float[Tensor, "image feature height width"], time: int
 ) -> Float[Tensor, "batch feature time height width"]:
     """Images as movies again; no copy if features lie side by side."""
-    return images.permute(0, 2, 3, 1).unflatten(0, (batch, -1)).permute(0, 4, 1, 2, 3)
+    return images.permute(0, 2, 3, 1).unflatten(0, (-1, time)).permute(0, 4, 1, 2, 3)
 
 
 def turned(
