@@ -14,6 +14,7 @@ COMPOSITE = "composite"
 # What each channel adds to a composite: two are told apart by the colour-blind as green and magenta.
 _INKS = {1: [[1, 1, 1]], 2: [[0, 1, 0], [1, 0, 1]], 3: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}
 _CAPTION = 18
+_EDGE = 204
 
 
 def film_views(names: Sequence[str]) -> list[str]:
@@ -59,7 +60,7 @@ def film_strip(pictures: UInt8[np.ndarray, "time high wide 3"], captions: Sequen
     """Pictures below each other, a caption under each, as a PNG of a height of `strip_step` for each of them."""
     count, high, wide = pictures.shape[:3]
     sheet = np.full((count, strip_step(high), wide, 3), 255, dtype=np.uint8)
-    sheet[:, :high] = pictures
+    sheet[:, :high] = _edged(pictures)
     made = Image.fromarray(sheet.reshape(-1, wide, 3))
     draw, font = ImageDraw.Draw(made), _font()
     for number, caption in enumerate(captions):
@@ -76,11 +77,18 @@ def film_row(pictures: UInt8[np.ndarray, "time high wide 3"], captions: Sequence
     """Pictures beside each other, a caption under each, as a PNG."""
     count, high, wide = pictures.shape[:3]
     made = Image.new("RGB", (count * (wide + gap) - gap, strip_step(high)), "white")
-    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+    for number, (picture, caption) in enumerate(zip(_edged(pictures), captions, strict=True)):
         left = number * (wide + gap)
         made.paste(Image.fromarray(picture), (left, 0))
         ImageDraw.Draw(made).text((left + wide / 2, strip_step(high) - 1), caption, "black", _font(), anchor="md")
     return compressed(made)
+
+
+def _edged(pictures: UInt8[np.ndarray, "time high wide 3"]) -> UInt8[np.ndarray, "time high wide 3"]:
+    """Pictures with a grey edge, so that what is white does not end at the page."""
+    edged = pictures.copy()
+    edged[:, [0, -1]] = edged[:, :, [0, -1]] = _EDGE
+    return edged
 
 
 def _font() -> ImageFont.FreeTypeFont:
