@@ -44,6 +44,7 @@ SMALL = {
         "decoded_movies": 1,
         "baselines": False,
     },
+    "15_sweeps": {"seeds": [0], "max_epochs": 1, "trials": 2},
 }
 
 # What its results.json holds at least.
@@ -90,6 +91,10 @@ RESULTS = {
         *("cells", "noise_correlation_mean", "noise_correlation_recovered", "signal_correlation_agreement"),
         *("information_bias_bits", "adjusted_rand", "mosaic_regularity", "linear_reconstruction"),
         *("decoding_correlation", "direction_identified", "generalization", "seconds"),
+    },
+    "15_sweeps": {
+        *("runs", "complete_at_first", "failed_at_first", "complete", "left_alone", "gain_of_width"),
+        *("spread_over_seeds", "trials", "best", "seconds"),
     },
 }
 
