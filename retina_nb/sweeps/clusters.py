@@ -55,19 +55,24 @@ def threads_each(workers: int) -> dict[str, str]:
     return {name: os.environ.get(name, str(max(1, CPU_COUNT // workers))) for name in _THREADS}
 
 
-def _local(runs: int, workers: int | None) -> SpecCluster:
+def local_workers(runs: int, workers: int | None) -> dict[int, Any]:
+    """The workers on this machine, as Dask specifies them."""
     cards = gpus()
     free = psutil.virtual_memory().available / 1e9
     workers = min(workers or len(cards) or min(CPU_COUNT, max(1, int(free / RUN_GB))), max(1, runs))
     nannies = {}
     for worker in range(workers):
-        card = {"CUDA_VISIBLE_DEVICES": cards[worker % len(cards)]} if cards else {}
-        environment = threads_each(workers) | card
+        environment = threads_each(workers) | ({"CUDA_VISIBLE_DEVICES": cards[worker % len(cards)]} if cards else {})
         # Memory is what kernels take, of which Dask knows nothing.
         options = {"nthreads": 1, "memory_limit": 0, "env": environment, "host": "127.0.0.1", "silence_logs": _LOGS}
         nannies[worker] = {"cls": Nanny, "options": options}
-    dashboard = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
-    return SpecCluster(workers=nannies, scheduler={"cls": Scheduler, "options": dashboard}, silence_logs=_LOGS)
+    return nannies
+
+
+def _local(runs: int, workers: int | None) -> SpecCluster:
+    here = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
+    scheduler = {"cls": Scheduler, "options": here}
+    return SpecCluster(workers=local_workers(runs, workers), scheduler=scheduler, silence_logs=_LOGS)
 
 
 def _slurm(options: Mapping[str, Any], jobs: int) -> Any:

@@ -12,6 +12,7 @@ from uuid import uuid4
 import pandas as pd
 from dask.distributed import Client, Future, KilledWorker
 
+from retina_nb.errors import UserError
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.notebooks import make_writable
 from retina_nb.sweeps.parameters import combined, varying
@@ -80,6 +81,7 @@ def sweep(
     make_writable(folder)
     progress = SweepProgress(len(todo), len(runs) - len(todo), best, names)
     ended: dict[str, dict[str, Any]] = {}
+    labels = {name: label(given, names) for name, given in runs.items()}
     try:
         if todo:
             with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
@@ -87,10 +89,15 @@ def sweep(
                 for run in _ended(client, notebook, folder, todo, timeout, progress):
                     ended[run["name"]] = run
                     progress.end(run)
+    except UserError:  # there is no such cluster
+        raise
+    except BaseException:
+        print(_summary(_left(runs, find_runs(folder), ended), folder, labels))
+        raise
     finally:
         progress.close()
-        found = _left(runs, find_runs(folder), ended)
-        print(_summary(found, folder, {name: label(given, names) for name, given in runs.items()}))
+    found = _left(runs, find_runs(folder), ended)
+    print(_summary(found, folder, labels))
     return found
 
 

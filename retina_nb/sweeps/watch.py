@@ -1,5 +1,6 @@
 """How far a sweep is, for people: a line that changes in a terminal or a notebook, lines in a log."""
 
+import shutil
 import sys
 import time
 from collections import Counter
@@ -56,7 +57,8 @@ class SweepProgress:
             options = {"transient": {"display_id": f"sweep-{id(self)}"}, "update": bool(self.shown)}
             self.shell.display_pub.publish({"text/plain": line}, **options)
         elif self.lively:
-            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
+            width = shutil.get_terminal_size().columns - 1  # a longer line could not be taken back
+            print(f"\r\x1b[K{line[:width]}", end="", file=sys.stderr, flush=True)
         elif running is None:
             print(line, file=sys.stderr, flush=True)
         self.shown = line
