@@ -2,7 +2,7 @@
 
 import ctypes
 
-# Numbers of glibc's malloc.h: arrays that are mapped at most, bytes kept before any are given back, bytes asked for at once.
+# Numbers in glibc's malloc.h: how many arrays are mapped, how much is kept before any is given back, and asked for ahead.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
 
 
@@ -18,4 +18,4 @@ def keep_freed_memory() -> bool:
     if not hasattr(library, "mallopt"):
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 * 2**20))
-    return all([library.mallopt(name, value) for name, value in settings])
+    return min(library.mallopt(name, value) for name, value in settings) == 1

@@ -15,6 +15,7 @@ from retina_nb.sweeps.varied import varied
 
 SEED = "seed"
 _LINES = mpl.color_sequences["petroff8"]
+_NAMED = 6  # lines that are told apart by names
 _DECADES = 1.3  # over which numbers are better seen on a logarithmic axis
 
 
@@ -52,9 +53,12 @@ def show_sweep(
             colour = TWIN if len(lines) == 1 else _LINES[number % len(_LINES)]
             # A single run has no spread.
             bars = course["std"].fillna(0)
-            ax.errorbar(course.index, course["mean"], bars, fmt="o-", ms=4, lw=1.2, color=colour)
+            label = "\n".join(_lines(table.loc[group[0], others[name]]))
+            ax.errorbar(course.index, course["mean"], bars, fmt="o-", ms=4, lw=1.2, color=colour, label=label)
         if chosen in values.index:
             ax.plot(x[chosen], values[chosen], "o", ms=12, mfc="none", mec=RECORDED, mew=1.5)
+        if 1 < len(lines) <= _NAMED:
+            ax.legend(fontsize=7, frameon=False)
         ax.set_xlabel(name)
     for ax in axes[:, 0]:
         ax.set_ylabel(_words(result))
@@ -175,6 +179,8 @@ def _place(ax: Axes, column: pd.Series) -> pd.Series:
     """Where values are along an axis, which is told what they are."""
     if _is_number(column):
         ax.set_xscale("log" if _is_wide(column) else "linear")
+        if pd.api.types.is_integer_dtype(column) and not _is_wide(column) and column.nunique() <= _NAMED:
+            ax.set_xticks(sorted(set(column)))
         return column.astype(float)
     names = _categories(column)
     ax.set_xticks(range(len(names)), names, fontsize=8)

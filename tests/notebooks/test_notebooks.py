@@ -51,6 +51,7 @@ SMALL = {
         "features": 4,
         "max_epochs": 1,
     },
+    "15_sweeps": {"seeds": [0], "max_epochs": 1, "trials": 2},
 }
 
 # What its results.json holds at least.
@@ -102,6 +103,10 @@ RESULTS = {
     "14_custom_core_and_readout": {
         *("dataset", "preset", "neurons", "cc_norm", "parameters", "rf_center_within_1px", "loaded_is_the_same"),
         "seconds",
+    },
+    "15_sweeps": {
+        *("runs", "complete_at_first", "failed_at_first", "complete", "left_alone", "gain_of_width"),
+        *("spread_over_seeds", "trials", "best", "seconds"),
     },
 }
 

@@ -59,7 +59,8 @@ def test_a_panel_shows_means_and_spread_over_seeds(runs):
     assert len(dots.get_xdata()) == 23
     courses = [line for line in lines if len(line.get_xdata()) == 3]
     assert len(courses) == 4  # of widths and dropout
-    assert courses[-1].get_ydata() == pytest.approx([5.05, 4.05, 3.05])
+    assert any(list(line.get_ydata()) == pytest.approx([5.05, 4.05, 3.05]) for line in courses)
+    assert {text.get_text() for text in second.get_legend().get_texts()} >= {"rate=0.1, core.dropout=0.5"}
 
 
 def test_a_random_search_is_dots_alone(runs):

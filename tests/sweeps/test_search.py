@@ -256,7 +256,7 @@ output_dir = "runs/real"
 import optuna
 import retina_nb as rnb
 
-settings = {"sessions": 1, "cells_per_session": 3, "clips": 12, "test_clips": 1, "repeats": 2, "size": (9, 11)}
+settings = {"sessions": 1, "cells_per_session": 3, "clips": 12, "test_clips": 1, "repeats": 2, "size": (11, 13)}
 recordings = rnb.load_recordings("simulated", **settings)
 small = ["core.hidden_channels=[4]", "core.temporal_kernel_sizes=[7]", "core.spatial_kernel_sizes=[5]"]
 twin = rnb.build_twin(preset, recordings, overrides=[*small, *overrides], seed=seed)
