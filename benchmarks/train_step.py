@@ -48,7 +48,7 @@ def _movie(architecture: str) -> tuple[int, ...]:
 
 
 class OurStep:
-    """Steps of our training, as Lightning would have them, with a loss that is a sum as openretina's."""
+    """Steps of our training, as Lightning would have them, with a loss that is a sum."""
 
     def __init__(self, twin: CoreReadout, stimulus: Tensor, responses: Tensor) -> None:
         outputs = responses[:, LAG:]
@@ -61,13 +61,14 @@ class OurStep:
         self.training = _Training(
             twin,
             twin.core,
-            lambda rate, response, bins: outputs.numel() * LOSSES["poisson"](rate, response, bins),
+            LOSSES["poisson"],
             {SESSION: torch.ones(NEURONS, device=outputs.device)},
             RATE,
             DECAY,
             patience=3,
             seed=0,
         )
+        self.training.on_train_epoch_start()
         self.optimizer = self.training.configure_optimizers()
 
     def __call__(self) -> Callable[[], Results]:
