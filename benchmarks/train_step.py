@@ -54,7 +54,7 @@ class OurStep:
         outputs = responses[:, LAG:]
         weights = torch.ones(outputs.shape[:2], device=outputs.device)
         targets = {SESSION: Targets(slice(0, len(stimulus)), outputs, weights)}
-        self.batch = Batch(stimulus, targets, outputs.numel())
+        self.batch = Batch(stimulus, targets, count=1.0)  # the mean over one is the sum, as openretina's
         readout: Any = twin.session_readout(SESSION)
         for penalty in ("width_penalty", "position_penalty", "feature_penalty"):  # means over neurons, theirs are sums
             setattr(readout, penalty, getattr(readout, penalty) * NEURONS)
