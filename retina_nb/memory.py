@@ -2,7 +2,7 @@
 
 import ctypes
 
-# Numbers in glibc's malloc.h: how many arrays are mapped, how much is kept before any is given back, and asked for ahead.
+# Numbers in glibc's malloc.h: how many arrays are mapped, how much is kept before any is given back, asked for ahead.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
 
 

@@ -10,7 +10,8 @@ import torch
 if "keep" in sys.argv:
     from retina_nb.memory import keep_freed_memory
     assert keep_freed_memory()
-torch.ones(10_000_000)
+for _ in range(10):  # aligned arrays leave gaps at first
+    torch.ones(10_000_000)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 for _ in range(5):
     torch.ones(10_000_000)
