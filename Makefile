@@ -22,7 +22,8 @@ voila: $(INSTALLED)  ## explore the twin on a page of its own, without code
 
 # Two processes share two cores: one thread each, also for the kernels of notebooks, or they wait for each other.
 test: lint  ## run everything: lint, types, pairing, tests, notebooks
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --nbmake --nbmake-timeout 600 tests notebooks
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/browser --nbmake --nbmake-timeout 600 tests notebooks
+	OMP_NUM_THREADS=1 $(BIN)/pytest tests/browser
 
 check: lint  ## run what takes less than four minutes: no notebooks, no browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser --ignore tests/gallery

@@ -50,7 +50,7 @@ def page(browser):
             route.abort()
 
     context.route("**/*", stay_here)
-    opened.set_default_timeout(60_000)  # machines that test are busy
+    opened.set_default_timeout(180_000)  # machines that test are busy
     yield opened
     context.close()
 

@@ -47,7 +47,7 @@ def here(monkeypatch, client):
 def instant(monkeypatch):
     """Runs take no time: their folders are written without a kernel."""
 
-    def outcome(document, source, room, parameters, timeout, memory):
+    def outcome(document, source, room, parameters, *_):
         if parameters["trouble"]:
             return {"status": "failed", "error": "ValueError: no"}
         (room / "results.json").write_text(json.dumps({"score": parameters["seed"] * 2.0}))
@@ -89,12 +89,13 @@ def test_what_is_complete_is_not_done_again(notebook, folder, here, instant):
 
 def test_a_run_that_another_driver_is_at_is_awaited(notebook, folder, here, instant):
     name = run_name(notebook, {"seed": 0})
-    claimed = threading.Event()
+    claimed, started = threading.Event(), time.monotonic()
 
     def be_at_it():
         with claim(folder, name, wait=True):
             claimed.set()
-            while len(list(folder.glob("*/results.json"))) < 2:  # until all others are complete
+            # until all others are complete
+            while len(list(folder.glob("*/results.json"))) < 2 and time.monotonic() < started + 60:
                 time.sleep(0.01)
 
     folder.mkdir(parents=True)
