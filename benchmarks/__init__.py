@@ -1,1 +1,1 @@
-"""Measurements beside openretina 1.1.1: ``python -m benchmarks.NAME --peer PYTHON``, with the Python that has it."""
+"""Measurements beside openretina 1.1.1 (`make bench`), and of what grows with work: ``python -m benchmarks NAME``."""

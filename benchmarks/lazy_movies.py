@@ -1,6 +1,7 @@
 """Memory of the loaders that make frames where they are looked at, at two lengths of the movie.
 
-``python -m benchmarks.lazy_movies DATASET FOLDER`` loads a dataset and makes three batches, and prints a line of JSON.
+``python -m benchmarks lazy_movies`` makes the datasets and prints a table. ``python -m benchmarks lazy_movies DATASET
+FOLDER`` loads one of them and makes three batches, and prints a line of JSON.
 """
 
 import json
@@ -8,7 +9,7 @@ import pickle
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,36 @@ def measure(folder: Path, wait_s: float) -> dict[str, list[dict[str, Any]]]:
                 WRITERS[dataset](place, length)
                 (place / "whole").touch()
             with tempfile.TemporaryDirectory() as cache:  # so that statistics are worked out
-                command = [sys.executable, "-m", "benchmarks.lazy_movies", dataset, str(place)]
+                command = [sys.executable, "-m", "benchmarks", "lazy_movies", dataset, str(place)]
                 run = measured(command, wait_s=wait_s, environment={"RETINA_NB_CACHE": cache})
             found.setdefault(dataset, []).append(run)
     return found
 
 
-def main(dataset: str, folder: str) -> None:
+def main(arguments: Sequence[str]) -> None:
+    """Load one dataset; without a name, measure all."""
+    if arguments:
+        _once(*arguments)
+    else:
+        print(table(measure(Path("runs/bench/files"), wait_s=10)))
+
+
+def table(found: Mapping[str, Iterable[dict[str, Any]]]) -> str:
+    """Memory at two lengths of the movie."""
+    lines = [f"{'drawn where looked at':<22}{'bins':>8}{'movie':>10}{'net peak':>12}{'responses, labels':>20}"]
+    for dataset, runs in found.items():
+        for run in runs:
+            if "failed" in run:
+                lines.append(f"{dataset:<22}{run['failed']}")
+            else:
+                lines.append(
+                    f"{dataset:<22}{run['bins']:8d}{run['movie_mb']:7.0f} MB{run['net_mb']:9.0f} MB"
+                    f"{run['responses_and_labels_mb']:17.1f} MB"
+                )
+    return "\n".join(lines)
+
+
+def _once(dataset: str, folder: str) -> None:
     from retina_nb.loaders import load_recordings
     from retina_nb.loaders.batches import SharedBatches
 
@@ -111,7 +135,3 @@ def main(dataset: str, folder: str) -> None:
         "seconds": time.perf_counter() - started,
     }
     print(json.dumps(facts))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

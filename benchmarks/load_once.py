@@ -1,7 +1,7 @@
-"""Load Höfling 2024 once and make its first training batch: run by `benchmarks.loading`, by either Python, as a script.
+"""Load Höfling 2024 once and make its first training batch: run by `benchmarks.loading`, in a process of its own.
 
-``python load_once.py ours|peer FOLDER low|high [ORDERS]`` prints a line of JSON. With fewer than 20 orders, the peer
-makes fewer copies of the movie.
+``python -m benchmarks.load_once ours|peer FOLDER low|high [ORDERS]`` prints a line of JSON. With fewer than 20 orders,
+the peer makes fewer copies of the movie.
 """
 
 # mypy: disable-error-code="import-not-found"
@@ -15,10 +15,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-if __package__:
-    from benchmarks.machine import memory_mb
-else:  # openretina's Python has only this folder
-    from machine import memory_mb  # type: ignore[no-redef]
+from benchmarks.machine import memory_mb
 
 RESPONSES = "responses/rgc_natstim_2024-08-14.h5"
 MOVIES = {

@@ -36,6 +36,7 @@ import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses.receptive_fields import operating_points, receptive_fields, spike_triggered_averages
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
+from retina_nb.widgets import browse_neurons
 
 started = time.perf_counter()
 
@@ -123,6 +124,12 @@ for row in chosen:
     title = f"{recording.label(neuron)}: CC_norm {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
     panels.append(plots.Prediction(title, recording.trials()[:, :, neuron], traces))
 plots.show_predictions(panels, first.rate);
+
+# %% [markdown]
+# All the others are here: sort them, write a condition (`cc_norm < 0.5`), click one to see what is known of it.
+
+# %%
+browse_neurons(scores, model, recordings) if max_epochs else None
 
 # %% [markdown]
 # ## Where its cells look

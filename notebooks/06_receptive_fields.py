@@ -40,6 +40,7 @@ import pandas as pd
 import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses import receptive_fields as rf
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -93,6 +94,28 @@ names = [recording.label(neuron).split(", ")[1].replace(": ", "\n") for neuron i
 plots.show_maps(
     {name: {way: strongest(one[row]) for way, one in fields.items()} for row, name in enumerate(names)}, side=1.7
 );
+
+# %% [markdown]
+# Any cell, bin by bin: choose the cell, and drag how long before its response. Weights are parts of the field's largest.
+
+# %%
+in_time = {way: found[way].linear for way in ("average", "twin")}
+if truth:
+    in_time["truth"] = truth.receptive_field(session).numpy()
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
+
+
+def field_before(neuron=shown[0], bins_before=3):
+    """A cell's field so many bins before its response, from each estimate and in each channel."""
+    parts = {way: one[neuron, :, -1 - bins_before] / np.abs(one[neuron]).max() for way, one in in_time.items()}
+    channels = recording.movie.channels or [f"channel {n}" for n in range(model.stimulus_shape[0])]
+    rows = {name: {way: part[channel] for way, part in parts.items()} for channel, name in enumerate(channels)}
+    figure = plots.show_maps(rows, side=1.9, limit=1, label="weight")
+    figure.suptitle(f"{recording.label(neuron)}, {1000 * bins_before / recording.rate:.0f} ms before", fontsize=10)
+    return figure
+
+
+live(field_before, neuron=by_label, bins_before=(0, lags - 1))
 
 # %% [markdown]
 # The filters of ON and OFF cells in time, each at its own strongest pixel and as high as 1. The average comes early and

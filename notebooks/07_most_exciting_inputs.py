@@ -38,6 +38,7 @@ import pandas as pd
 import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses import Constraint, most_exciting_features, most_exciting_inputs, motion_direction
+from retina_nb.widgets import steer_mei
 
 started = time.perf_counter()
 
@@ -80,6 +81,13 @@ for name in ("ON sustained", "OFF alpha", "colour opponent", "ON-OFF DS right") 
 # The sustained ON cell wants light that grows and stays for a while. The transient OFF alpha cell wants light that gives
 # way to dark within a tenth of a second, once. The colour-opponent cell wants green in the middle and less UV around
 # it. What the direction-selective cell wants is no product of a map and a course at all: it moves.
+
+# %% [markdown]
+# Watch it yourself: `From noise` starts again, and what you change while it climbs holds from the next step on.
+
+# %%
+steered = steer_mei(model, session=session, neuron=neurons[len(neurons) // 3], constraint=Constraint(norm=norm), seed=seed)
+steered
 
 # %% [markdown]
 # ## When it is a filter

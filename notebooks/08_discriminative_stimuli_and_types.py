@@ -41,6 +41,7 @@ from retina_nb.analyses import most_discriminative_stimuli
 from retina_nb.analyses.populations import adjusted_rand_index
 from retina_nb.analyses.stimulus_optimization import centred
 from retina_nb.analyses.subjects import subject
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -106,6 +107,18 @@ plots.show_groups(found, names);
 
 # %%
 plots.show_group_stimuli(found, names);
+
+# %% [markdown]
+# Drag the contrast of a movie, shown to each cell in its middle: when do other types begin to respond?
+
+# %%
+def responses_to(movie=0, contrast=1.0):
+    """The response of every cell to one group's movie, by type."""
+    rates = after.rates(contrast * found.stimuli[[movie]])[0, -found.length :].mean(axis=0)
+    return plots.show_by_type(pd.Series(rates), types, xlabel=f"events per bin to the movie of {names[movie]}")
+
+
+live(responses_to, movie={name: number for number, name in enumerate(names)}, contrast=(0.0, 2.0, 0.1))
 
 # %% [markdown]
 # ## Are the groups the types?

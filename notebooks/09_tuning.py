@@ -40,6 +40,7 @@ from retina_nb.analyses.subjects import subject
 from retina_nb.loaders.simulated.cells import CELL_TYPES
 from retina_nb.metrics import pearson
 from retina_nb.stimuli import Screen
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -154,6 +155,22 @@ planted_directions = cells["direction"].to_numpy()[shown] if truth else None
 plots.show_direction_tuning(
     gratings["twin"], shown, titles=[f"{table['neuron'][n]}: {kinds[n]}" for n in shown], planted=planted_directions
 );
+# %% [markdown]
+# Drag a bar: which cells keep their direction when it is fast, faint or long?
+
+
+# %%
+def tuned_to_bars(speed=1000.0, contrast=1.0, length=300.0):
+    """The tuning of some cells to the directions of a bar."""
+    bar = {"speed": speed, "contrast": contrast, "length": length}
+    few = {"session": chosen["session"], "neurons": shown[:6], "trials": trials, "permutations": 500, "seed": seed}
+    titles = [f"{table['neuron'][n]}: {kinds[n]}" for n in shown[:6]]
+    planted = planted_directions[:6] if truth else None
+    asked = tuning.bar_direction_tuning(model, **bar, **few)
+    return plots.show_direction_tuning(asked, range(len(titles)), titles=titles, planted=planted)
+
+
+live(tuned_to_bars, speed=(300.0, 3000.0, 100.0), contrast=(0.1, 2.0, 0.1), length=(100.0, 1000.0, 50.0))
 
 
 # %%

@@ -45,6 +45,7 @@ from retina_nb.analyses import (
     response_field,
 )
 from retina_nb.analyses.receptive_fields import operating_points, receptive_fields
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -92,6 +93,24 @@ turning = pd.DataFrame()
 if channels > 1:
     turning = colours.to_dataframe().assign(cell=[recording.label(neuron) for neuron in neurons]).set_index("cell")
     print(turning.drop(columns=["session", "neuron"]).round(3).to_string())
+
+# %% [markdown]
+# When is the response the one that turns? Choose a cell, and drag the bin after the onset.
+
+# %%
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
+
+
+def gradients_after(neuron=neurons[0], bins_after=3):
+    """A cell's response to a flash, and its gradient, over the contrasts of two colours in one bin."""
+    one_bin = (model.lag + bins_after, model.lag + bins_after + 1)
+    one = contrast_gradients(model, flash, step=max(step, 0.2), window=one_bin, session=session, neurons=neuron)
+    label = recording.label(neuron).replace(": ", "\n")
+    title = f"{label}\n{1000 * bins_after / recording.rate:.0f} ms after the onset"
+    return plots.show_contrast_gradients(one, [title], every=1)
+
+
+live(gradients_after, neuron=by_label, bins_after=(0, 6)) if channels > 1 else None
 
 # %% [markdown]
 # The same for each cell's own stimulus: the mean gradient over recorded clips, which is its linear receptive field, with

@@ -38,6 +38,7 @@ from retina_nb import plots
 from retina_nb.analyses import find_centers, phenomena
 from retina_nb.analyses.subjects import subject
 from retina_nb.loaders.simulated.cells import CELL_TYPES
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -122,8 +123,24 @@ plots.show_phenomenon(
 );
 
 # %% [markdown]
-# Lines are contrasts.
-#
+# Lines are contrasts. Drag the second flash towards the first, and make both stronger or larger.
+
+# %%
+few = [groups.index(name) for name in shown("ON sustained", "ON transient", "OFF sustained", "OFF transient")]
+
+
+def two_flashes(interval=0.2, contrast=1.0, diameter=200.0):
+    """Responses of one cell of each group to one flash and to two, of the twin and of the truth."""
+    options = {"session": session, "neurons": watched.neurons[few], "centers": places[few], "seed": seed}
+    options |= {"interval": interval, "contrast": contrast, "diameter": diameter}
+    asked = {name: phenomena.paired_flash_suppression(one, **options) for name, one in models.items()}
+    kinds_of_few = [groups[cell] for cell in few]
+    return plots.show_phenomenon(asked["twin"], kinds_of_few, shown=kinds_of_few, truth=asked.get("truth"))
+
+
+live(two_flashes, interval=(0.1, 0.8, 0.05), contrast=(0.2, 2.0, 0.1), diameter=(50.0, 800.0, 50.0))
+
+# %% [markdown]
 # ## The omitted stimulus
 #
 # A train of flashes stops. Some cells fire although nothing happened: because nothing happened (Schwartz et al. 2007). The score

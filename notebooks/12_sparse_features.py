@@ -49,6 +49,7 @@ from retina_nb.analyses import (
     score_with_features,
     tell_types,
 )
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 recordings = rnb.load_recordings(dataset)
@@ -84,6 +85,23 @@ plots.show_attribution(bar, pixels, neurons, titles, list(range(last - 12, last 
 print("events per bin by which the sum of parts misses the change:")
 print(pixels.to_dataframe().loc[neurons].round(5).to_string(index=False))
 pixel_error = float(np.abs(pixels.error).max() / np.abs(pixels.response - pixels.baseline).max())
+
+# %% [markdown]
+# Drag the moment of the response: where is the bar that it is owed to?
+
+# %%
+by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
+
+
+def owed_to(neuron=neurons[0], bins_after=18):
+    """What a cell's response is owed to, so many bins after the bar set out."""
+    now = model.lag + bins_after
+    owed = integrated_gradients(model, bar, window=(now, now + 1), session=session, neurons=neuron)
+    label = recording.label(neuron).replace(": ", "\n")
+    return plots.show_attribution(bar, owed, [0], [label], list(range(now - 12, now + 1, 2)), recording.rate)
+
+
+live(owed_to, neuron=by_label, bins_after=(0, 24))
 
 # %% [markdown]
 # ## Through which channels?

@@ -44,6 +44,7 @@ from retina_nb.loaders.simulated.cells import CELL_TYPES, mosaic
 from retina_nb.loaders.simulated.movies import frames_of
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.stimuli import Screen, batch, chirp, drifting_grating, moving_bar, natural_movie, sequence, white_noise
+from retina_nb.widgets import live
 
 started = time.perf_counter()
 
@@ -354,6 +355,26 @@ plots.show_table(
     xlabel="most probable direction, ten cells",
     ylabel="shown",
 );
+
+# %% [markdown]
+# Drag how many cells are read, and the contrast of the bar.
+
+# %%
+readers = np.random.default_rng(seed).permutation(len(cells))
+
+
+def directions_read(cells_read=10, contrast=0.5):
+    """Which direction of a bar is taken for which."""
+    degrees = range(0, 360, 30)
+    moving, _ = batch([moving_bar(screen, direction=angle, contrast=contrast) for angle in degrees])
+    read = populations.identify(twin, moving, source=truth, neurons=readers[:cells_read], seed=seed)
+    labels = [f"{angle}°" for angle in degrees]
+    confusion = pd.DataFrame(read.confusion, index=labels, columns=labels)
+    xlabel = f"most probable direction; {read.accuracy:.0%} are right"
+    return plots.show_table(confusion, label="share of trials", xlabel=xlabel, ylabel="shown")
+
+
+live(directions_read, cells_read=(1, min(40, len(cells))), contrast=(0.1, 1.0, 0.1))
 
 # %% [markdown]
 # ## May the model be trusted there?

@@ -20,11 +20,15 @@ class MovingAverage(WeightAveraging):
     """Validates and keeps a running average of the weights; what does not change stays as it is, to the bit."""
 
     def __init__(self, decay: float) -> None:
-        def averaged(average: Tensor, current: Tensor, _: Tensor) -> Tensor:
-            # Not decay * average + (1 - decay) * current, which wears frozen weights away by rounding.
-            return average.lerp(current, 1 - decay) if average.is_floating_point() else current
+        def average(averages: list[Tensor], current: list[Tensor], _: Tensor) -> None:
+            """Of all tensors of a type at once."""
+            if averages[0].is_floating_point():
+                # Not decay * average + (1 - decay) * current, which wears frozen weights away by rounding.
+                torch._foreach_lerp_(averages, current, 1 - decay)
+            else:
+                torch._foreach_copy_(averages, current)
 
-        super().__init__(avg_fn=averaged)
+        super().__init__(multi_avg_fn=average)
 
 
 class Stopping(EarlyStopping):

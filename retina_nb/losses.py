@@ -89,7 +89,7 @@ class Part(NamedTuple):
     neuron_weights: Tensor
 
 
-def mean_loss(loss: Loss, parts: Iterable[Part], count: Tensor | None = None) -> Float[Tensor, ""]:
+def mean_loss(loss: Loss, parts: Iterable[Part], count: float | None = None) -> Float[Tensor, ""]:
     """Mean over the bins that count and the neurons of all parts; if these are only some of a batch's, what they add
     to its mean, given the batch's `count` of bins times neurons.
 

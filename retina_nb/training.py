@@ -64,7 +64,7 @@ def fit(
     max_epochs: int = 20,
     learning_rate: float = 0.01,
     weight_decay: float = 0.01,
-    batch_size: int = 12,
+    batch_size: int = 6,
     chunk_size: int = 150,
     patience: int = 3,
     clip_norm: float = 1.0,
@@ -95,8 +95,8 @@ def fit(
         recordings: its sessions, with train and validation bins.
         max_epochs: end after so many epochs.
         learning_rate, weight_decay: of AdamW.
-        batch_size: chunks in a batch.
-        chunk_size: bins of output in a chunk.
+        batch_size: chunks in a batch; of short ones more, see `retina_nb.loaders.batches.SharedBatches`.
+        chunk_size: the most bins of output in a chunk.
         patience: epochs without progress before the learning rate falls.
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
@@ -144,7 +144,7 @@ def fit(
                 Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
                 best,
-                last,
+                *([last] if folder is not None else []),
                 *([TQDMProgressBar()] if bar else []),
                 *pruning_callbacks(),
             ],
@@ -176,7 +176,7 @@ def fit(
         newest = home / "last.ckpt"
         with shared_statistics(twin, trainer):
             trainer.fit(
-                _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed),
+                _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed, trainer.world_size),
                 _Epochs(train, trainer),
                 validation,
                 ckpt_path=newest if resume and newest.exists() else None,
@@ -207,6 +207,7 @@ class _Training(L.LightningModule):
         weight_decay: float,
         patience: int,
         seed: int,
+        processes: int = 1,
     ) -> None:
         super().__init__()
         self.twin = twin.train()  # Lightning would leave a twin that was trained or loaded in evaluation mode
@@ -214,12 +215,13 @@ class _Training(L.LightningModule):
         self._cores = [core]
         self._loss, self._neuron_weights = loss, neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
+        self._processes = processes
         self._plateau_state: dict[str, Any] = {}
         self._predicted: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         trained = [parameter for parameter in self.twin.parameters() if parameter.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay)
+        optimizer = torch.optim.AdamW(trained, lr=self._rate, weight_decay=self._decay, foreach=True)
         # Lightning would step a plateau schedule after the epoch's checkpoint is written, and a resumed training
         # would miss that step; so it is stepped and stored here.
         self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
@@ -244,25 +246,14 @@ class _Training(L.LightningModule):
     def on_train_epoch_start(self) -> None:
         # Dropout of an epoch depends on nothing before it, so that resuming gives the same.
         torch.manual_seed((hash((self._seed, self.current_epoch)) + self.global_rank) % 2**63)
+        self._losses: list[Tensor] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
-        counts = [target.weights.sum() * target.responses.shape[-1] for target in batch.targets.values()]
-        count = summed(torch.stack(counts).sum(), self.trainer)
-        loss = mean_loss(
-            self._loss,
-            (
-                Part(rate.float(), target.responses, target.weights, self._neuron_weights[session])
-                for session, target, rate in self._read(batch)
-            ),
-            count=count,
-        )
-        whole = summed(loss.detach(), self.trainer)
-        if not torch.isfinite(whole):
-            raise UserError("training diverged (the loss is not finite): lower learning_rate")
-        # An epoch's loss is the mean over all its bins and neurons too.
-        self.log("loss", whole, on_step=False, on_epoch=True, batch_size=int(count))
+        # Batches of chunks that few sessions share have less to say; in an epoch every bin and neuron counts alike.
+        loss = mean_loss(self._loss, self._parts(batch), count=batch.count)
+        self._losses.append(loss.detach())  # looked at when the epoch is over, so that no step waits for the device
         # Gradients become their mean over processes, but each has a part of the sum.
-        return self.trainer.world_size * loss + self._penalty(batch)
+        return self._processes * loss + self._penalty(batch)
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         for session in batch.targets:
@@ -270,6 +261,10 @@ class _Training(L.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         self._predicted = {}
+        loss = summed(torch.stack(self._losses).mean(), self.trainer)
+        if not torch.isfinite(loss):
+            raise UserError("training diverged (the loss is not finite): lower learning_rate")
+        self.log("loss", loss)
 
     def validation_step(self, batch: Batch, _: int) -> None:
         for session, target, rate in self._read(batch):
@@ -295,6 +290,15 @@ class _Training(L.LightningModule):
             losses.append(self._neuron_weights[session].cpu() * self._loss(rate, response, torch.ones(len(rate))))
         return float(np.nan_to_num(np.concatenate(correlations)).mean()), float(torch.cat(losses).mean())
 
+    def _parts(self, batch: Batch) -> Iterator[Part]:
+        """What the loss is of. Sessions in which the same bins count are one part, for speed."""
+        alike: dict[Tensor, list[tuple[Tensor, ...]]] = defaultdict(list)
+        for session, target, rate in self._read(batch):
+            alike[target.weights].append((rate.float(), target.responses, self._neuron_weights[session]))
+        for bin_weights, sessions in alike.items():
+            rate, responses, weights = (torch.cat(one, dim=-1) for one in zip(*sessions, strict=True))
+            yield Part(rate, responses, bin_weights, weights)
+
     def _read(self, batch: Batch) -> Iterator[tuple[str, Targets, Tensor]]:
         """Every session's rates. The core runs once for all, and sessions that share rows are read out together."""
         core, shared = self._cores[0], defaultdict(list)
@@ -306,14 +310,16 @@ class _Training(L.LightningModule):
             shared[target.rows.start, target.rows.stop].append(session)
         features = core(batch.stimulus)
         for rows, sessions in shared.items():
-            for session, rate in self.twin.rates(features[slice(*rows)], sessions).items():
+            # Gradients of a slice come in another layout, which slows every layer below.
+            seen = features if rows == (0, len(features)) else features[slice(*rows)]
+            for session, rate in self.twin.rates(seen, sessions).items():
                 yield session, batch.targets[session], rate
 
     def _penalty(self, batch: Batch) -> Tensor:
         """Of the core, unless it is frozen, and the mean over neurons of the readouts'."""
         sizes = {session: target.responses.shape[-1] for session, target in batch.targets.items()}
-        readouts = [size * self.twin.session_readout(session).regularizer() for session, size in sizes.items()]
-        penalty = torch.stack(readouts).sum() / sum(sizes.values())
+        readout = self.twin.readout
+        penalty = readout.penalty(sizes) if isinstance(readout, SessionReadouts) else readout.regularizer()
         return penalty if self.twin.core_frozen else penalty + self.twin.core.regularizer()
 
 

@@ -65,7 +65,7 @@ def test_a_fixed_seed_gives_identical_results():
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one_to_the_bit(tmp_path):
-    options = FAST | {"learning_rate": 0.1, "patience": 1}  # so that the learning rate falls on the way
+    options = FAST | {"learning_rate": 0.3, "patience": 1}  # so that the learning rate falls on the way
     whole, recordings = make(dropout=0.2)
     expected = rnb.fit(whole, recordings, max_epochs=6, folder=tmp_path / "whole", **options)
     first, _ = make(dropout=0.2)

@@ -12,6 +12,7 @@ from retina_nb.analyses.most_exciting import (
     most_exciting_inputs,
     motion_direction,
     space_time_parts,
+    steps_to_most_exciting,
 )
 from retina_nb.analyses.phenomena import (
     Phenomenon,
@@ -98,6 +99,7 @@ __all__ = [
     "space_time_parts",
     "spatial_frequency_tuning",
     "speed_tuning",
+    "steps_to_most_exciting",
     "tell_types",
     "temporal_frequency_tuning",
 ]

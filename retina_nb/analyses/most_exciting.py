@@ -1,7 +1,7 @@
 """Most exciting inputs: the movie to which a neuron responds most, by gradient ascent (Walker et al. 2019; Bashivan
 et al. 2019; for the retina Höfling et al. 2024)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -14,7 +14,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from retina_nb.analyses.receptive_fields.centers import find_centers
-from retina_nb.analyses.stimulus_optimization import Constraint, ascend, own_rates, projection
+from retina_nb.analyses.stimulus_optimization import Ascent, Constraint, ascend, climb, own_rates, projection
 from retina_nb.analyses.stimulus_optimization.ascent import rows_at_once
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError, unknown
@@ -145,32 +145,73 @@ def most_exciting_inputs(
         UserError: if there is no such session or neuron, the bins that count are not there, a constraint or a start
             does not fit, or there is nothing to optimise.
     """
-    chosen = subject(model, session=session, neurons=neurons, device=device)
-    rates = own_rates(chosen)
-    named = _named(constraints)
-    radius = any(one.radius_um is not None for one in named.values())
     with frozen(model):
-        return _excite(
-            chosen,
-            rates,
-            chosen.table(),
-            lag=chosen.lag,
-            constraints=named,
-            centers=find_centers(chosen, seed=seed) if radius else None,
+        task = _neurons_task(
+            subject(model, session=session, neurons=neurons, device=device),
+            constraints=constraints,
             seeds=range(seed, seed + seeds),
             suppress=suppress,
             bins=bins,
             counted=(first, first + length),
             start=start,
-            options={
-                "steps": steps,
-                "optimizer": optimizer,
-                "step_size": step_size,
-                "tolerance": tolerance,
-                "patience": patience,
-                "batch_size": batch_size,
-            },
         )
+        return task.run(
+            steps=steps,
+            optimizer=optimizer,
+            step_size=step_size,
+            tolerance=tolerance,
+            patience=patience,
+            batch_size=batch_size,
+        )
+
+
+def steps_to_most_exciting(
+    model: Any,
+    *,
+    session: str | None = None,
+    neurons: int | Iterable[int] | None = None,
+    constraints: Constraint | Mapping[str, Constraint] | None = None,
+    suppress: bool = False,
+    start: Float[np.ndarray, "seed channel time height width"] | None = None,
+    first: int = 0,
+    length: int = 10,
+    device: str | torch.device | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Iterator[MostExciting]:
+    """The ascent of `most_exciting_inputs`, a step at a time: to watch it, to stop it, to take it elsewhere.
+
+    What comes first is the start, held to its constraints. The model may be used between two steps, not changed.
+
+    Args:
+        model, session, neurons, constraints, suppress, start, first, length, device, seed: as for
+            `most_exciting_inputs`; all rows climb at once.
+        options: of `climb`: steps, optimizer, step_size, tolerance, patience.
+
+    Raises:
+        UserError: as `most_exciting_inputs`, at once or at the first step.
+    """
+    with frozen(model):
+        task = _neurons_task(
+            subject(model, session=session, neurons=neurons, device=device),
+            constraints=constraints,
+            seeds=range(seed, seed + 1),
+            suppress=suppress,
+            bins=None,
+            counted=(first, first + length),
+            start=start,
+        )
+    return _step_by_step(model, task, options)
+
+
+def _step_by_step(model: Any, task: "_Task", options: dict[str, Any]) -> Iterator[MostExciting]:
+    ascent = climb(**task.goal, **options)
+    while True:
+        with frozen(model):  # only while the ascent runs
+            made = next(ascent, None)
+        if made is None:
+            return
+        yield task.finish(made)
 
 
 def most_exciting_features(
@@ -213,7 +254,7 @@ def most_exciting_features(
         if len(wrong):
             raise UserError(f"there is no feature {wrong[0]}: layer {layer} has features 0 to {units - 1}")
         index = torch.as_tensor(wanted, device=chosen.device)
-        return _excite(
+        return _task(
             chosen,
             lambda stimulus, row: activity(stimulus, index[row]),
             pd.DataFrame({"layer": layer, "feature": wanted}),
@@ -225,8 +266,7 @@ def most_exciting_features(
             bins=bins,
             counted=(first, first + length),
             start=start,
-            options=options,
-        )
+        ).run(**options)
 
 
 def space_time_parts(
@@ -265,7 +305,28 @@ def _named(constraints: Constraint | Mapping[str, Constraint] | None) -> dict[st
     return dict(constraints)
 
 
-def _excite(
+@dataclass(frozen=True)
+class _Task:
+    """What is to be maximised, as `ascend` wants it, and what is made of the result."""
+
+    goal: dict[str, Any]
+    finish: Callable[..., MostExciting]
+
+    def run(self, **options: Any) -> MostExciting:
+        return self.finish(ascend(**self.goal, **options), options.get("batch_size"))
+
+
+def _neurons_task(
+    chosen: Subject, *, constraints: Constraint | Mapping[str, Constraint] | None, seeds: range, **options: Any
+) -> _Task:
+    named = _named(constraints)
+    radius = any(one.radius_um is not None for one in named.values())
+    centers = find_centers(chosen, seed=seeds.start) if radius else None
+    options |= {"lag": chosen.lag, "constraints": named, "centers": centers, "seeds": seeds}
+    return _task(chosen, own_rates(chosen), chosen.table(), **options)
+
+
+def _task(
     chosen: Subject,
     rates: Callable[[Tensor, Tensor], Tensor],
     units: pd.DataFrame,
@@ -278,9 +339,8 @@ def _excite(
     bins: int | None,
     counted: tuple[int, int],
     start: np.ndarray | None,
-    options: dict[str, Any],
-) -> MostExciting:
-    """The stimuli for every unit, constraint and seed; `rates` gives each row's response, given each row's unit."""
+) -> _Task:
+    """The ascent for every unit, constraint and seed; `rates` gives each row's response, given each row's unit."""
     begin, end = counted
     bins = (lag + end if start is None else start.shape[2]) if bins is None else bins
     if not 0 <= begin < end <= bins - lag:
@@ -294,36 +354,38 @@ def _excite(
     unit, constraint, number = (torch.as_tensor(one, device=chosen.device) for one in grid)
     frames = _frames_that_matter(rates, noise, lag, counted)
     hold = projection(list(constraints.values()), chosen, frames.stop - frames.start, centers)
+    names = [*constraints]
+    table = units.iloc[grid[0]].assign(constraint=[names[one] for one in grid[1]], seed=np.asarray(seeds)[grid[2]])
 
     def score(stimulus: Tensor, row: Tensor) -> Tensor:
         outputs = rates(stimulus, unit[row])[:, begin - frames.start : end - frames.start]
         return sign * outputs.mean(dim=1)
 
-    made = ascend(
-        score,
-        lambda row: noise[number[row], :, frames],
-        lambda x, row: hold(x, constraint[row], unit[row]),
-        rows=len(unit),
-        device=chosen.device,
-        **options,
-    )
-    stimuli = torch.zeros(len(unit), *noise.shape[1:])
-    stimuli[:, :, frames] = made.stimuli.cpu()
-    names = [*constraints]
-    table = units.iloc[grid[0]].assign(constraint=[names[one] for one in grid[1]], seed=np.asarray(seeds)[grid[2]])
-    return MostExciting(
-        stimuli=stimuli.numpy(),
-        scores=sign * made.scores.cpu().numpy(),
-        history=sign * made.history.cpu().numpy(),
-        converged=made.converged.cpu().numpy(),
-        responses=_responses(rates, stimuli, unit, options.get("batch_size") or rows_at_once(chosen.device)),
-        counted=counted,
-        table=table.reset_index(drop=True),
-        suppress=suppress,
-        channels=chosen.channels,
-        rate=chosen.rate,
-        pixel_um=chosen.pixel_um,
-    )
+    def finish(made: Ascent, batch_size: int | None = None) -> MostExciting:
+        stimuli = torch.zeros(len(unit), *noise.shape[1:])
+        stimuli[:, :, frames] = made.stimuli.cpu()
+        return MostExciting(
+            stimuli=stimuli.numpy(),
+            scores=sign * made.scores.cpu().numpy(),
+            history=sign * made.history.cpu().numpy(),
+            converged=made.converged.cpu().numpy(),
+            responses=_responses(rates, stimuli, unit, batch_size or rows_at_once(chosen.device)),
+            counted=counted,
+            table=table.reset_index(drop=True),
+            suppress=suppress,
+            channels=chosen.channels,
+            rate=chosen.rate,
+            pixel_um=chosen.pixel_um,
+        )
+
+    goal = {
+        "objective": score,
+        "start": lambda row: noise[number[row], :, frames],
+        "project": lambda x, row: hold(x, constraint[row], unit[row]),
+        "rows": len(unit),
+        "device": chosen.device,
+    }
+    return _Task(goal, finish)
 
 
 def _starts(chosen: Subject, bins: int, seeds: range) -> Float[Tensor, "seed channel time height width"]:

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from retina_nb.cores.convolutions import pairwise_separable
+from retina_nb.cores.convolutions import PLANS, choose_plan
 from retina_nb.errors import UserError
 from retina_nb.regularizers import frequency_penalty, group_sparsity, spatial_roughness, temporal_roughness
 
@@ -48,6 +48,7 @@ class PairwiseSeparableConv(nn.Module):
             )
         self.kernel_size = (temporal_kernel_size, spatial_kernel_size, spatial_kernel_size)
         self.padding = padding
+        self.plan: str | None = None  # how to compute it, of `retina_nb.cores.convolutions.PLANS`; None to choose
         basis = temporal_basis(temporal_kernel_size)
         self.register_buffer("basis", basis, persistent=False)
         pairs = (out_channels, in_channels)
@@ -58,8 +59,10 @@ class PairwiseSeparableConv(nn.Module):
 
     def temporal_kernels(self, speed: Float[Tensor, ""] | None = None) -> Float[Tensor, "out_channel in_channel bin"]:
         """The last bin is the present. Kernels of another `speed` than 1 are shorter or longer."""
-        basis = self.basis if speed is None else temporal_basis(self.kernel_size[0], speed).to(self.basis.dtype)
-        return self.time_weights @ basis
+        return self.time_weights @ self._basis(speed)
+
+    def _basis(self, speed: Float[Tensor, ""] | None) -> Float[Tensor, "function bin"]:
+        return self.basis if speed is None else temporal_basis(self.kernel_size[0], speed).to(self.basis.dtype)
 
     def kernels(self) -> Float[Tensor, "out_channel in_channel bin height width"]:
         """Kernels in space and time."""
@@ -68,7 +71,12 @@ class PairwiseSeparableConv(nn.Module):
     def forward(
         self, x: Float[Tensor, "batch in_channel time height width"], speed: Float[Tensor, ""] | None = None
     ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
-        return pairwise_separable(x, self.temporal_kernels(speed), self.space_weights, self.padding)
+        plan = PLANS[self.plan_on(x.device.type)]
+        return plan(x, self.time_weights, self._basis(speed), self.space_weights, self.padding)
+
+    def plan_on(self, device: str) -> str:
+        """Name of the plan it is computed by on a kind of device: that of `plan`, else the one that suits."""
+        return self.plan or choose_plan(device, self.space_weights.shape[1], self.space_weights[0, 0].numel())
 
     def still(
         self, image: Float[Tensor, "batch in_channel height width"], course: Float[Tensor, " time"]

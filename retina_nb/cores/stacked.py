@@ -193,6 +193,12 @@ class StackedCore(Core):
             x = layer(x, speed)
         return x[:, :, self.cut :]
 
+    def plans(self, device: str) -> list[str]:
+        """How each pairwise separable layer is computed on a kind of device; assign to ``layers[i].conv.plan`` to
+        overrule (`retina_nb.cores.convolutions.PLANS`)."""
+        every: list[Any] = [layer.conv for layer in self.layers]
+        return [conv.plan_on(device) for conv in every if isinstance(conv, PairwiseSeparableConv)]
+
     def set_sessions(self, sessions: Sequence[str]) -> None:
         if not self.per_session:
             return

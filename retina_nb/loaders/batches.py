@@ -1,8 +1,8 @@
 """Batches in which sessions that saw the same frames share the stimulus."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from retina_nb.errors import UserError
 from retina_nb.loaders.joined import JoinedFrames
+from retina_nb.loaders.shared_runs import Runs, best_sizes, shared_runs
 from retina_nb.recording import Recording, sessions_that_share
 
 
@@ -29,20 +30,24 @@ class Batch:
 
     stimulus: Float[Tensor, "batch channel time height width"]
     targets: dict[str, Targets]
+    count: float  # bins that count times their neurons, in the mean of the epoch's batches
 
 
 class SharedBatches:
     """Chunks of one split of recordings; every bin that has its full history counts exactly once an epoch.
 
-    A chunk never spans the onset of a presentation, and its history is what was on screen. Sessions with the
-    same movie, frames, labels and onsets share chunks: the core sees each stimulus once for all of them.
+    A chunk's history is what was on screen, and bins that count are of one presentation. The core sees each stimulus
+    once for all sessions that saw it, in whatever order they saw the rest: clips are shared but for their first `lag`
+    bins, whose history depends on the clip before.
+
+    Chunks are of at most two sizes, such that the core sees as few frames as it can; those of a batch have one size.
 
     Args:
         recordings: the sessions, by name.
         split: ``"train"`` or ``"validation"``.
         lag: bins of history that the model needs.
-        chunk_size: bins of output in a chunk.
-        batch_size: chunks in a batch.
+        chunk_size: the most bins of output in a chunk.
+        batch_size: chunks in a batch; of the shorter ones as many more as need the same frames.
         seed: fixes the order of chunks, given the epoch; None for the order of time.
         device: where batches are made.
         process, processes: which of how many share each batch: every one gets its part of the rows, perhaps none of
@@ -67,45 +72,72 @@ class SharedBatches:
     ) -> None:
         self._share = slice(process, None, processes)
         self.lag, self.batch_size, self.seed, self.device, self.epoch = lag, batch_size, seed, torch.device(device), 0
-        groups = sessions_that_share(recordings)
-        self._groups = [_Group([recordings[name] for name in names], split, lag) for names in groups]
-        self._chunk = min(chunk_size, *(group.longest for group in self._groups))
-        # (chunk, 4): group, first output bin, and the bins from which and before which outputs count
-        self._chunks = np.concatenate([group.chunks(number, self._chunk) for number, group in enumerate(self._groups)])
+        self._groups = [
+            _Group([recordings[name] for name in names], split, lag) for names in sessions_that_share(recordings)
+        ]
+        self._runs, self._sizes = _chunks(self._groups, lag, chunk_size)
+        # Rows of a batch are sorted such that those of a movie, and of a group where that can be, are neighbours.
+        self._place = np.unique(self._runs.starts >= 0, axis=0, return_inverse=True)[1].reshape(-1)
+        neurons = np.array([sum(recordings[name].n_neurons for name in group.sessions) for group in self._groups])
+        self._weight = (self._runs.starts >= 0) @ neurons * self._runs.lengths
         self._responses = {
             name: torch.from_numpy(recording.responses).to(self.device) for name, recording in recordings.items()
         }
         self._movies = {id(group.movie): _resident(group.movie.frames, self.device) for group in self._groups}
 
     def __len__(self) -> int:
-        return -(-len(self._chunks) // self.batch_size)
+        return sum(self._batches_of(size) for size in np.unique(self._sizes).tolist())
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches of the current `epoch`."""
-        chunks = self._chunks
-        if self.seed is not None:
-            chunks = chunks[np.random.default_rng([self.seed, self.epoch]).permutation(len(chunks))]
-        for start in range(0, len(chunks), self.batch_size):
-            part = chunks[start : start + self.batch_size]
-            part = part[np.argsort(part[:, 0], kind="stable")]
-            yield self._batch(part[self._share], np.unique(part[:, 0]))
+        random = None if self.seed is None else np.random.default_rng([self.seed, self.epoch])
+        batches: list[np.ndarray] = []
+        for size in np.unique(self._sizes)[::-1].tolist():
+            chunks = np.flatnonzero(self._sizes == size)
+            batches += np.array_split(chunks if random is None else random.permutation(chunks), self._batches_of(size))
+        for number in range(len(batches)) if random is None else random.permutation(len(batches)):
+            chunks = batches[number]
+            yield self._batch(chunks[np.argsort(self._place[chunks], kind="stable")])
 
-    def _batch(self, chunks: np.ndarray, numbers: np.ndarray) -> Batch:
-        stimuli, targets = [], {}
-        bounds = (np.searchsorted(chunks[:, 0], numbers, side) for side in ("left", "right"))
-        for number, first, last in zip(numbers, *bounds, strict=True):
-            group, (_, start, begin, end) = self._groups[number], chunks[first:last].T
-            outputs = start[:, None] + np.arange(self._chunk)
-            counts = (outputs >= begin[:, None]) & (outputs < end[:, None]) & group.counts[outputs]
-            weights = torch.from_numpy(counts).to(self.device, torch.float32)
-            bins = torch.from_numpy(outputs).to(self.device)
+    def _batches_of(self, size: int) -> int:
+        """How many batches the chunks of a size fill."""
+        chunks = self.batch_size * (int(self._sizes.max()) + self.lag) // (size + self.lag)
+        return -(-int(np.count_nonzero(self._sizes == size)) // chunks)
+
+    def _batch(self, chunks: np.ndarray) -> Batch:
+        own, groups = chunks[self._share], np.flatnonzero((self._runs.starts[chunks] >= 0).any(axis=0))
+        idle = not len(own)
+        if idle:  # a process that is left over has a chunk that does not count
+            own = chunks[:1]
+        starts, size = self._runs.starts[own], int(self._sizes[chunks[0]])
+        counts = np.arange(size) < np.where(idle, 0, self._runs.lengths[own, None])
+        count = self._weight.sum() / len(self)
+        return Batch(self._stimulus(starts, size), self._targets(starts, counts, groups), float(count))
+
+    def _targets(self, starts: np.ndarray, counts: np.ndarray, groups: np.ndarray) -> dict[str, Targets]:
+        targets, weights = {}, {}
+        for number in groups:
+            group, takes_part = self._groups[number], starts[:, number] >= 0
+            end = len(starts) - int(takes_part[::-1].argmax()) if takes_part.any() else 0
+            rows = slice(int(takes_part.argmax()), end)
+            # Sessions that take part in the same chunks have the same tensor of weights.
+            if (part := takes_part.tobytes()) not in weights:
+                counted = counts[rows] & takes_part[rows, None]
+                weights[part] = torch.from_numpy(counted).to(self.device, torch.float32)
+            bins = torch.from_numpy(group.bins(starts[rows, number], 0, counts.shape[1])).to(self.device)
             for session in group.sessions:
-                targets[session] = Targets(slice(first, last), self._responses[session][bins], weights)
-            stimuli.append(self._stimulus(group, start[:, None] + np.arange(-self.lag, self._chunk)))
-        return Batch(torch.cat(stimuli), targets)
+                targets[session] = Targets(rows, self._responses[session][bins], weights[part])
+        return targets
 
-    def _stimulus(self, group: "_Group", bins: np.ndarray) -> Tensor:
-        frames = group.frames[bins]
+    def _stimulus(self, starts: np.ndarray, size: int) -> Tensor:
+        seen_by, stimuli = (starts >= 0).argmax(axis=1), []
+        for number in seen_by[np.append(True, np.diff(seen_by) != 0)]:
+            group = self._groups[number]
+            frames = group.frames[group.bins(starts[seen_by == number, number], -self.lag, size)]
+            stimuli.append(self._shown(group, frames))
+        return torch.cat(stimuli)
+
+    def _shown(self, group: "_Group", frames: np.ndarray) -> Tensor:
         resident = self._movies[id(group.movie)]
         if resident is None:
             seen = torch.from_numpy(np.asarray(group.movie.frames[:, frames])).to(self.device)
@@ -116,29 +148,37 @@ class SharedBatches:
 
 
 class _Group:
-    """Sessions that saw the same frames, and where a split's chunks can lie."""
+    """Sessions that saw the same frames at the same times."""
 
     def __init__(self, recordings: list[Recording], split: str, lag: int) -> None:
         first = recordings[0]
         self.sessions = [recording.session for recording in recordings]
         self.movie, self.frames, self.mirrored = first.movie, first.frames, first.mirrored
-        presentation = first.presentation
-        self.counts = (first.split == split) & (first.history >= lag)
-        if not self.counts.any():
+        self.screen = (id(first.movie), first.mirrored, first.pixel_um)
+        counts = (first.split == split) & (first.history >= lag)
+        if not counts.any():
             raise UserError(f"session {first.session} has no {split} bin with {lag} bins of history; label more bins")
-        ends = np.append(first.onsets[1:], len(first))[presentation]
-        edges = np.flatnonzero(np.diff(self.counts.astype(int) * (presentation + 1), prepend=0, append=0))
-        self._runs = [(int(a), int(b)) for a, b in pairwise(edges) if self.counts[a]]
-        self._room = [(int(first.onsets[presentation[a]]) + lag, int(ends[a])) for a, _ in self._runs]
-        self.longest = min(high - low for low, high in self._room)
+        self.presentation = np.where(counts, first.presentation, -1)
 
-    def chunks(self, number: int, size: int) -> np.ndarray:
-        rows = []
-        for (begin, end), (low, high) in zip(self._runs, self._room, strict=True):
-            for start in range(begin, end, size):
-                # A last chunk that sticks out is moved back, and counts only the bins that are its own.
-                rows.append((number, np.clip(start, low, high - size), start, min(start + size, end)))
-        return np.array(rows)
+    def bins(self, starts: np.ndarray, begin: int, end: int) -> np.ndarray:
+        """(chunk, bin) the bins from `begin` to `end` of chunks; past the end of the recording its last one."""
+        return (starts[:, None] + np.arange(begin, end)).clip(0, len(self.frames) - 1)
+
+
+def _chunks(groups: list[_Group], lag: int, chunk_size: int) -> tuple[Runs, np.ndarray]:
+    """Runs that are no longer than a chunk, with a start for each group, and the size of each one's chunk."""
+    screens = defaultdict(list)
+    for number, group in enumerate(groups):
+        screens[group.screen].append(number)
+    starts, lengths = [], []
+    for numbers in screens.values():
+        shown = [groups[number] for number in numbers]
+        runs = shared_runs([one.frames for one in shown], [one.presentation for one in shown], lag)
+        starts.append(np.full((len(runs.lengths), len(groups)), -1))
+        starts[-1][:, numbers] = runs.starts
+        lengths.append(runs.lengths)
+    runs = Runs(np.concatenate(starts), np.concatenate(lengths))
+    return runs.cut(best_sizes(runs.lengths, chunk_size, lag))
 
 
 def _resident(frames: object, device: torch.device) -> Tensor | None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+import matplotlib.pyplot as plt
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -111,6 +112,62 @@ def show_space_time(
     return fig
 
 
+def show_climb(made: MostExciting, path: Sequence[float], *, turns: Sequence[int] = (), title: str = "") -> Figure:
+    """An ascent under way: frames of the stimulus, its courses in time, the response to it, and its score so far.
+
+    Args:
+        made: what has been reached, in its first row.
+        path: the best score after each step of all that was climbed, under any constraints.
+        turns: the steps at which constraints changed, drawn as vertical lines.
+        title: above the figure.
+    """
+    # It is drawn many times a second: a layout that is computed takes as long as all the rest.
+    # It is drawn many times a second: a layout that is computed takes as long as all the rest.
+    fig = plt.figure(figsize=(8.6, 4.2))
+    margins = {"left": 0.06, "right": 0.98, "top": 0.93, "bottom": 0.11, "hspace": 0.4, "wspace": 0.2}
+    axes = fig.subplot_mosaic("sss;crp", height_ratios=[1.4, 1], gridspec_kw=margins)
+    strip, course, response, climbed = (axes[name] for name in "scrp")
+    bins, end = made.stimuli.shape[2], _end(made)
+    show_strip(strip, made, np.linspace(max(end - 1 - 3 * bins // 4, 0), end - 1, 10).round().astype(int))
+    seconds = (np.arange(bins) - end + 1) / made.rate
+    show_courses(course, seconds[:end], space_time_parts(made.stimuli[0, :, :end])[0], made.channels)
+    course.set_xlabel("time (s)", fontsize=8)
+    _show_response(response, made, 0, seconds[bins - made.responses.shape[1] :])
+    for turn in turns:
+        climbed.axvline(turn, color=CEILING, lw=1)
+    climbed.plot(path, color=TWIN, lw=1.5)
+    climbed.plot(len(path) - 1, path[-1], "o", color=TWIN, ms=5)
+    climbed.set(xlim=(-0.5, max(len(path), 20)))
+    climbed.set_title(f"activation: {path[-1]:.2f} (events / bin)", fontsize=8)
+    climbed.set_xlabel("step", fontsize=8)
+    for ax in (course, response, climbed):
+        ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(labelsize=7)
+        ax.locator_params(nbins=4)
+    fig.suptitle(title or _name(made, 0), fontsize=10)
+    return fig
+
+
+def show_strip(ax: Axes, made: MostExciting, frames: Int[np.ndarray, " frame"], row: int = 0) -> None:
+    """Frames of a stimulus side by side, a line for each channel, on an axis of another figure.
+
+    Times are before the end of the counted bins; the strongest contrast that there is, is as red or blue as can be.
+    """
+    stimulus = made.stimuli[row][:, frames]  # (channel, frame, height, width)
+    height, width = stimulus.shape[2:]
+    limit = max(np.abs(stimulus).max(), 1e-12)
+    tiles = np.pad(stimulus, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, len(frames) * (width + 1))[:-1, :-1]
+    ax.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    end = _end(made)
+    times = [f"{1000 * (frame - end + 1) / made.rate:.0f}" for frame in frames]
+    ax.set_xticks(np.arange(len(frames)) * (width + 1) + (width - 1) / 2, times, fontsize=7)
+    ax.set_yticks(np.arange(len(stimulus)) * (height + 1) + (height - 1) / 2, made.channels, fontsize=8)
+    ax.set_xlabel(f"time before the end (ms); red and blue: contrasts up to ±{limit:.2g}", fontsize=8)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
 def show_courses(ax: Axes, seconds: np.ndarray, courses: np.ndarray, channels: Sequence[str]) -> None:
     """Courses in time, a line for each channel, on an axis of another figure."""
     ax.axhline(0, color=CEILING, lw=0.8)
@@ -128,6 +185,11 @@ def _show_response(ax: Axes, made: MostExciting, row: int, seconds: np.ndarray) 
     ax.set_xlabel("time (s)", fontsize=8)
     ax.set_ylim(bottom=min(0, made.responses[row].min()))
     ax.tick_params(labelsize=7)
+
+
+def _end(made: MostExciting) -> int:
+    """The frame after the last of the counted bins."""
+    return made.stimuli.shape[2] - made.responses.shape[1] + made.counted[1]
 
 
 def _name(made: MostExciting, row: int) -> str:

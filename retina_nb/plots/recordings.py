@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retina_nb.plots.style import CEILING, CHANNEL_MAPS, COLOURS, RECORDED, figure
@@ -82,15 +83,20 @@ def show_predictions(panels: Sequence[Prediction], rate: float, *, seconds: floa
     """
     made, axes = figure(len(panels), 1, size=(10, 1.8 * len(panels)), sharex=True, squeeze=False)
     for ax, panel in zip(axes[:, 0], panels, strict=True):
-        bins = min(int(seconds * rate), *(len(prediction) for prediction in panel.models.values()))
-        trials, time = panel.trials[:, -bins:] * rate, np.arange(bins) / rate
-        mean, error = trials.mean(axis=0), trials.std(axis=0) / np.sqrt(len(trials))
-        ax.fill_between(time, mean - error, mean + error, color=CEILING, lw=0)
-        ax.plot(time, mean, color=RECORDED, lw=1, label="recorded, mean over trials")
-        for name, prediction in panel.models.items():
-            ax.plot(time, prediction[-bins:] * rate, color=COLOURS[name], lw=1.2, label=name)
-        ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))
+        show_prediction(ax, panel, rate, seconds=seconds)
         ax.set_title(panel.title, loc="left", fontsize=9)
     axes[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=4)
     axes[-1, 0].set(xlabel="time (s)")
     return made
+
+
+def show_prediction(ax: Axes, panel: Prediction, rate: float, *, seconds: float = 10) -> None:
+    """One row of `show_predictions`, on an axis of another figure."""
+    bins = min(int(seconds * rate), *(len(prediction) for prediction in panel.models.values()))
+    trials, time = panel.trials[:, -bins:] * rate, np.arange(bins) / rate
+    mean, error = trials.mean(axis=0), trials.std(axis=0) / np.sqrt(len(trials))
+    ax.fill_between(time, mean - error, mean + error, color=CEILING, lw=0)
+    ax.plot(time, mean, color=RECORDED, lw=1, label="recorded, mean over trials")
+    for name, prediction in panel.models.items():
+        ax.plot(time, prediction[-bins:] * rate, color=COLOURS[name], lw=1.2, label=name)
+    ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))

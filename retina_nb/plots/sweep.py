@@ -20,7 +20,11 @@ _DECADES = 1.3  # over which numbers are better seen on a logarithmic axis
 
 
 def show_sweep(
-    runs: pd.DataFrame, result: str = "validation_correlation", *, parameters: list[str] | None = None
+    runs: pd.DataFrame,
+    result: str = "validation_correlation",
+    *,
+    parameters: list[str] | None = None,
+    chosen: str | None = None,
 ) -> Figure:
     """What each parameter does to a result, a panel each. A dot is a run. Where other parameters are the same, runs are
     joined by lines through their means over seeds, with the standard deviation over seeds as bars.
@@ -29,6 +33,7 @@ def show_sweep(
         runs: a table of `read_sweep`, `sweep` or `search`.
         result: the column to show.
         parameters: the columns that are parameters; by default the table knows.
+        chosen: the run that is ringed, by its name in the table's index; none if None, or if it has no such result.
 
     Raises:
         UserError: if there is no such column, no run has it, or all runs have the same parameters.
@@ -52,6 +57,8 @@ def show_sweep(
             ax.errorbar(course.index, course["mean"], bars, fmt="o-", ms=4, lw=1.2, color=colour, label=label)
         if 1 < len(lines) <= _NAMED:
             ax.legend(fontsize=7, frameon=False)
+        if chosen in values.index:
+            ax.plot(x[chosen], values[chosen], "o", ms=12, mfc="none", mec=RECORDED, mew=1.5)
         ax.set_xlabel(name)
     for ax in axes[:, 0]:
         ax.set_ylabel(_words(result))

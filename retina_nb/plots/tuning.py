@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.projections.polar import PolarAxes
 
 from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
@@ -87,25 +88,37 @@ def show_direction_tuning(
     lines = -(-len(rows) // columns)
     size = (1.75 * columns, 2.15 * lines)
     made, axes = figure(lines, columns, size=size, squeeze=False, subplot_kw={"projection": "polar"})
-    order = np.argsort(tuning.directions)
-    closed = np.deg2rad(np.append(tuning.directions[order], tuning.directions[order[0]] + 360))
     for ax, row, title, at in zip(axes.flat, rows, titles, range(len(rows)), strict=False):
-        response = tuning.responses[row, order].clip(min=0)
-        top = max(response.max(), 1e-6)
-        ax.plot(closed, np.append(response, response[0]) / top, color=TWIN, lw=1.5)
-        ax.fill(closed, np.append(response, response[0]) / top, color=TWIN, alpha=0.2, lw=0)
-        angle = np.deg2rad(tuning.preferred_direction[row])
-        ax.plot([angle, angle], [0, tuning.dsi[row]], color=TWIN, lw=3)
-        if planted is not None and np.isfinite(planted[at]):
-            ax.plot(np.deg2rad(planted[at]), 1.12, marker="v", color=TRUTH, ms=7, clip_on=False)
-        ax.set(ylim=(0, 1.15), yticks=[0.5, 1], yticklabels=[])
-        ax.set_xticks(np.deg2rad([0, 90, 180, 270]), [])
+        show_directions(ax, tuning, row, planted=np.nan if planted is None else planted[at])
         p = tuning.p_direction[row]
         significance = "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
         ax.set_title(f"{title}\nDSI {tuning.dsi[row]:.2f}, {significance}", fontsize=8)
     for ax in axes.flat[len(rows) :]:
         ax.set_visible(False)
     return made
+
+
+def show_directions(ax: PolarAxes, tuning: DirectionTuning, row: int, *, planted: float = np.nan) -> None:
+    """A neuron's responses to the directions, as parts of the largest, and their vector sum, on a polar axis.
+
+    Args:
+        ax: of another figure.
+        tuning: of some neurons.
+        row: which of them.
+        planted: the true direction (degrees); NaN for none.
+    """
+    order = np.argsort(tuning.directions)
+    closed = np.deg2rad(np.append(tuning.directions[order], tuning.directions[order[0]] + 360))
+    response = tuning.responses[row, order].clip(min=0)
+    response = np.append(response, response[0]) / max(response.max(), 1e-6)
+    ax.plot(closed, response, color=TWIN, lw=1.5)
+    ax.fill(closed, response, color=TWIN, alpha=0.2, lw=0)
+    angle = np.deg2rad(tuning.preferred_direction[row])
+    ax.plot([angle, angle], [0, tuning.dsi[row]], color=TWIN, lw=3)
+    if np.isfinite(planted):
+        ax.plot(np.deg2rad(planted), 1.12, marker="v", color=TRUTH, ms=7, clip_on=False)
+    ax.set(ylim=(0, 1.15), yticks=[0.5, 1], yticklabels=[])
+    ax.set_xticks(np.deg2rad([0, 90, 180, 270]), [])
 
 
 def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None = None) -> Figure:

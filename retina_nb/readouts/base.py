@@ -1,11 +1,16 @@
 """What every readout is: a module from feature movie to the rates of one session's neurons."""
 
+import copy
+from collections.abc import Hashable, Mapping, Sequence
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb import nonlinearities
 from retina_nb.errors import UserError
+from retina_nb.products import product
 
 
 class Readout(nn.Module):
@@ -47,6 +52,8 @@ class LinearReadout(Readout):
     """
 
     bias: Tensor  # (neuron,)
+    # Axis of the neurons in all that is saved; None if readouts of several sessions cannot be joined to one.
+    neuron_axes: ClassVar[Mapping[str, int] | None] = None
 
     def __init__(
         self,
@@ -77,6 +84,14 @@ class LinearReadout(Readout):
         check_features(features, self.feature_shape)
         return self.rate(weighted(features, self.weights()))
 
+    @property
+    def kind(self) -> Hashable:
+        """Equal for readouts that differ in nothing but their neurons; None if they cannot be joined."""
+        saved = {*self._parameters, *self._modules, *self._buffers} - self._non_persistent_buffers_set
+        if self.neuron_axes is None or saved - self.neuron_axes.keys():
+            return None
+        return type(self), *(f"{name}={value}" for name, value in vars(self).items() if not name.startswith("_"))
+
     def rate(self, drive: Float[Tensor, "batch time neuron"]) -> Float[Tensor, "batch time neuron"]:
         """Rates, given the weighted features."""
         return nonlinearities.nonlinearity(self.nonlinearity)(drive + self.bias)
@@ -86,11 +101,22 @@ class LinearReadout(Readout):
         start_bias(self.bias, self.nonlinearity, mean_rate)
 
 
+def joined(readouts: Sequence[LinearReadout]) -> LinearReadout:
+    """One readout of all neurons of several of a kind, whose parameters are made of theirs and pass gradients on."""
+    one = copy.copy(readouts[0])
+    axes = one.neuron_axes or {}
+    vars(one).update(_parameters={}, _buffers={name: value for name, value in one._buffers.items() if name not in axes})
+    for name, axis in axes.items():
+        setattr(one, name, torch.cat([getattr(readout, name) for readout in readouts], dim=axis))
+    return one
+
+
 def weighted(
     features: Float[Tensor, "batch feature time height width"], weights: Float[Tensor, "feature height width neuron"]
 ) -> Float[Tensor, "batch time neuron"]:
-    """One product over all features and places."""
-    return features.movedim(2, 1).flatten(2) @ weights.flatten(0, 2)
+    """One product over all places and features, which cores keep side by side."""
+    seen, weights = features.permute(0, 2, 3, 4, 1).flatten(2), weights.permute(3, 1, 2, 0).flatten(1)
+    return product(seen.flatten(0, 1), weights).unflatten(0, seen.shape[:2])
 
 
 def learned_if(learned: bool, module: nn.Module, name: str, value: Tensor) -> None:

@@ -1,5 +1,7 @@
 """The readout of Klindt et al. 2017: each neuron looks through a mask of any shape."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -37,6 +39,7 @@ class FactorizedReadout(LinearReadout):
     """
 
     places: Tensor  # (height, width, 2)
+    neuron_axes: ClassVar = {"mask": 0, "features": 1, "bias": 0}
 
     def __init__(
         self,

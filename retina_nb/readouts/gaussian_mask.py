@@ -1,5 +1,7 @@
 """The readout of Höfling et al. 2024: each neuron looks through a Gaussian mask."""
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -32,6 +34,7 @@ class GaussianMaskReadout(LinearReadout):
 
     places: Tensor  # (height, width, 2)
     scale: Tensor  # (neuron,)
+    neuron_axes: ClassVar = {"position": 0, "log_variance": 0, "features": 1, "scale": 0, "bias": 0}
 
     def __init__(
         self,

@@ -1,13 +1,13 @@
 """One readout for each recording session, behind one core."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.readouts.base import LinearReadout, Readout, check_features, weighted
+from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, weighted
 from retina_nb.readouts.clone import ClonedReadout
 
 
@@ -104,6 +104,15 @@ class SessionReadouts(nn.Module):
         """Mean over sessions of each one's penalty."""
         return torch.stack([readout.regularizer() for readout in self._all()]).mean()
 
+    def penalty(self, sizes: Mapping[str, int]) -> Float[Tensor, ""]:
+        """Mean over the neurons of some sessions, given how many each has, of their penalties."""
+        readouts, counts = [self[session] for session in sizes], [*sizes.values()]
+        kinds = _kinds(readouts)
+        penalties = [
+            sum(counts[n] for n in kind) * _joined([readouts[n] for n in kind]).regularizer() for kind in kinds
+        ]
+        return torch.stack(penalties).sum() / sum(counts)
+
     def constrain(self) -> None:
         """Constrain every session's readout."""
         for readout in self._all():
@@ -116,18 +125,31 @@ class SessionReadouts(nn.Module):
 def _read(readouts: Sequence[Readout], features: Tensor, lag: int) -> list[Tensor]:
     """Rates of each readout from the same features, of which the first bins are lost to all alike."""
     products = [one for one in readouts if isinstance(one, LinearReadout) and one.is_product]
-    drives: dict[int, Tensor] = {}
+    rates: dict[int, Tensor] = {}
     if len(products) > 1:
-        for one in products:
+        kinds = [[products[n] for n in kind] for kind in _kinds(products)]
+        joint = [joined(kind) if len(kind) > 1 else kind[0] for kind in kinds]
+        for one in joint:
             check_features(features, one.feature_shape)
-        weights = [one.weights() for one in products]
-        drive = weighted(_recent(features, lag), torch.cat(weights, dim=-1))
-        parts = drive.split([one.shape[-1] for one in weights], dim=-1)
-        drives = {id(one): part for one, part in zip(products, parts, strict=True)}
-    return [
-        one.rate(drives[id(one)]) if id(one) in drives else one(_recent(features, lag - one.lag))  # type: ignore[operator]
-        for one in readouts
-    ]
+        weights = [one.weights() for one in joint]
+        drives = weighted(_recent(features, lag), torch.cat(weights, dim=-1)).split([w.shape[-1] for w in weights], -1)
+        for kind, one, drive in zip(kinds, joint, drives, strict=True):
+            parts = one.rate(drive).split([len(part.bias) for part in kind], dim=-1)
+            rates |= {id(part): rate for part, rate in zip(kind, parts, strict=True)}
+    return [rates[id(one)] if id(one) in rates else one(_recent(features, lag - one.lag)) for one in readouts]
+
+
+def _kinds(readouts: Sequence[Readout]) -> list[list[int]]:
+    """Numbers of the readouts that can be joined to one."""
+    kinds: dict[Hashable, list[int]] = {}
+    for number, one in enumerate(readouts):
+        kind = one.kind if isinstance(one, LinearReadout) else None
+        kinds.setdefault(number if kind is None else kind, []).append(number)
+    return list(kinds.values())
+
+
+def _joined(readouts: Sequence[Readout]) -> Readout:
+    return readouts[0] if len(readouts) == 1 else joined(readouts)  # type: ignore[arg-type]
 
 
 def _original(readout: Readout) -> Readout:

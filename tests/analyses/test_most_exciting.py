@@ -10,6 +10,7 @@ from retina_nb.analyses import (
     most_exciting_inputs,
     motion_direction,
     space_time_parts,
+    steps_to_most_exciting,
 )
 from retina_nb.cores import Core, StackedCore
 from retina_nb.models import CoreReadout, Ensemble
@@ -233,3 +234,34 @@ def test_mistakes_with_hidden_units_are_named():
     ):
         with pytest.raises(rnb.UserError, match=message):
             most_exciting_features(twin(), **options)
+
+
+def test_steps_end_where_the_whole_ascent_does():
+    options = {"session": "one", "neurons": [2, 0], "constraints": Constraint(norm=3), "steps": 8}
+    model = twin()
+    steps = list(steps_to_most_exciting(model, **options))
+    whole = most_exciting_inputs(model, **options)
+    np.testing.assert_allclose(steps[-1].stimuli, whole.stimuli, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(steps[-1].history, whole.history, rtol=1e-5)
+    assert [int(one.steps.max()) for one in steps] == list(range(len(steps)))
+    assert len(steps) == whole.steps.max() + 1
+    assert np.all(np.diff([one.scores for one in steps], axis=0) >= 0)
+    assert np.isnan(steps[2].history[:, 3:]).all()
+    assert all(parameter.requires_grad for parameter in model.parameters())
+
+
+def test_steps_go_on_from_a_stimulus_under_another_constraint():
+    *_, first = steps_to_most_exciting(twin(), session="one", neurons=1, constraints=Constraint(norm=3), steps=4)
+    second = steps_to_most_exciting(
+        twin(), session="one", neurons=1, constraints=Constraint(norm=5), start=first.stimuli, steps=2
+    )
+    start = next(second)
+    np.testing.assert_allclose(start.stimuli, first.stimuli * 5 / 3, rtol=1e-4, atol=1e-5)
+    assert next(second).scores >= start.scores
+
+
+def test_steps_tell_at_once_what_does_not_fit():
+    with pytest.raises(rnb.UserError, match="no neuron 7"):
+        steps_to_most_exciting(twin(), session="one", neurons=7)
+    with pytest.raises(rnb.UserError, match="nothing to optimise"):
+        next(steps_to_most_exciting(planted(dead=True), neurons=1))

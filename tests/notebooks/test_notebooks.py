@@ -12,6 +12,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.
 
 # Parameters with which a notebook takes seconds. Every notebook has its line.
 SMALL = {
+    "00_start_here": {"neurons": [4, 1], "favourite": 1},
     "01_train_a_twin": {
         "dataset": "simulated",
         "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
@@ -44,11 +45,18 @@ SMALL = {
         "decoded_movies": 1,
         "baselines": False,
     },
+    "14_custom_core_and_readout": {
+        "dataset_settings": {"sessions": 2, "cells_per_session": 5, "clips": 12, "test_clips": 1, "repeats": 4},
+        "bipolar_types": 3,
+        "features": 4,
+        "max_epochs": 1,
+    },
     "15_sweeps": {"seeds": [0], "max_epochs": 1, "trials": 2},
 }
 
 # What its results.json holds at least.
 RESULTS = {
+    "00_start_here": {"twin", "session", "agreement", "steps", "transfer_to_truth", "seconds"},
     "01_train_a_twin": {
         *("dataset", "preset", "neurons", "cc_norm", "correlation", "cc_max", "cc_norm_gain_nonlinear"),
         *("rf_center_within_1px", "seconds", "peak_memory_gb", "device", "versions"),
@@ -91,6 +99,10 @@ RESULTS = {
         *("cells", "noise_correlation_mean", "noise_correlation_recovered", "signal_correlation_agreement"),
         *("information_bias_bits", "adjusted_rand", "mosaic_regularity", "linear_reconstruction"),
         *("decoding_correlation", "direction_identified", "generalization", "seconds"),
+    },
+    "14_custom_core_and_readout": {
+        *("dataset", "preset", "neurons", "cc_norm", "parameters", "rf_center_within_1px", "loaded_is_the_same"),
+        "seconds",
     },
     "15_sweeps": {
         *("runs", "complete_at_first", "failed_at_first", "complete", "left_alone", "gain_of_width"),

@@ -90,6 +90,59 @@ def test_one_product_gives_the_gradients_that_each_readout_gives():
     torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
 
 
+def alike(cls, **options):
+    torch.manual_seed(1)
+    readouts = {name: cls(SHAPE, n, **options) for name, n in (("a", 3), ("b", 1), ("c", 2))}
+    for parameter in nn.ModuleDict(readouts).parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return readouts
+
+
+@pytest.mark.parametrize(
+    ("cls", "options"),
+    [
+        (GaussianMaskReadout, {"scale": False, "width_penalty": 0.2, "position_penalty": 0.3}),
+        (GaussianMaskReadout, {"bias": False, "feature_penalty": 0.1}),
+        (FactorizedReadout, {"mask_penalty": 0.2, "feature_penalty": 0.1}),
+        (PointGaussianReadout, {"feature_penalty": 0.1}),
+    ],
+)
+def test_readouts_of_a_kind_are_joined_without_changing_rates_penalties_or_gradients(cls, options):
+    sizes = {"a": 3, "b": 1, "c": 2}
+    readouts = SessionReadouts(
+        alike(cls, **options) | {"other": GaussianMaskReadout(SHAPE, 2, nonlinearity="exp", feature_penalty=1.0)}
+    ).eval()
+    features, sizes = torch.randn(2, *SHAPE), sizes | {"other": 2}
+    gradients = []
+    for together in (True, False):
+        readouts.zero_grad()
+        if together:
+            rates, penalty = readouts.rates(features, list(sizes)), readouts.penalty(sizes)
+        else:
+            rates = {name: readouts(features, name) for name in sizes}
+            penalty = sum(size * readouts[name].regularizer() for name, size in sizes.items()) / 8
+        total = sum(rate.square().sum() for rate in rates.values()) + penalty
+        total.backward()
+        gradients.append([total.detach(), *(one.grad.clone() for one in readouts.parameters() if one.grad is not None)])
+    torch.testing.assert_close(*gradients, rtol=1e-4, atol=1e-5)
+
+
+def test_a_readout_with_more_than_its_kind_is_known_for_is_not_joined():
+    class Gained(GaussianMaskReadout):
+        """A gain for each neuron, of which the base class knows nothing."""
+
+        def __init__(self, neurons):
+            super().__init__(SHAPE, neurons)
+            self.register_buffer("gain", torch.arange(1.0, neurons + 1))
+
+        def weights(self):
+            return super().weights() * self.gain
+
+    readouts, features = SessionReadouts({"a": Gained(2), "b": Gained(3)}), torch.randn(1, *SHAPE)
+    for session, rate in readouts.rates(features).items():
+        torch.testing.assert_close(rate, readouts(features, session))
+
+
 def test_points_are_drawn_anew_in_training():
     readouts, features = mixed(), torch.randn(2, *SHAPE)
     assert not torch.allclose(readouts.rates(features)["point"], readouts.rates(features)["point"])

@@ -1,6 +1,6 @@
 """Gradient ascent on many stimuli at once: each row has its own objective, constraints, step size and end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ Project = Callable[[Tensor, Tensor], Tensor]
 OPTIMIZERS = {"adaptive": 1.0, "adam": 0.3, "sgd": 10.0}
 _GROW, _SHRINK = 1.5, 0.5
 _SMALL = 1e-30
+_NOTHING = "there is nothing to optimise: no stimulus changes what was to be maximised"
 _LONG = 20  # with more batches than this there is a progress bar
 
 
@@ -26,7 +27,8 @@ class Ascent:
     Args:
         stimuli: the best stimulus that was met.
         scores: its objective.
-        history: the objective after each step, from the start (step 0) on; NaN after a row has converged.
+        history: the objective after each step, from the start (step 0) on; NaN for steps that were not taken, as after
+            a row has converged.
         converged: whether the last steps gained next to nothing.
     """
 
@@ -86,21 +88,19 @@ def ascend(
         UserError: if there is no such rule, a number is not positive, no stimulus matters to its objective, or an
             objective is not finite.
     """
-    if optimizer not in OPTIMIZERS:
-        raise unknown("optimizer", optimizer, OPTIMIZERS)
-    size = OPTIMIZERS[optimizer] if step_size is None else step_size
     batch_size = rows_at_once(device) if batch_size is None else batch_size
-    if min(steps, size, patience, batch_size) <= 0:
-        raise UserError("steps, step_size, patience and batch_size must be positive")
+    if batch_size <= 0:
+        raise UserError("batch_size must be positive")
+    size = _checked_size(optimizer, step_size, steps, patience)
     parts = torch.arange(rows, device=device).split(batch_size)
-    propose = {"adaptive": _adaptive, "adam": _adam, "sgd": _sgd}[optimizer]
-    done = [
-        _ascend(objective, start(part), project, part, propose, size, steps, tolerance, patience)
-        for part in tqdm(parts, disable=len(parts) <= _LONG, leave=False)
-    ]
-    if not any(moved for _, moved in done):
-        raise UserError("there is nothing to optimise: no stimulus changes what was to be maximised")
-    made = [one for one, _ in done]
+    made, moved = [], False
+    for part in tqdm(parts, disable=len(parts) <= _LONG, leave=False):
+        all_steps = _climb(objective, start(part), project, part, optimizer, size, steps, tolerance, patience)
+        *_, (ascent, moves) = all_steps
+        made.append(ascent)
+        moved |= moves
+    if not moved:
+        raise UserError(_NOTHING)
     return Ascent(
         torch.cat([one.stimuli for one in made]),
         torch.cat([one.scores for one in made]),
@@ -109,23 +109,64 @@ def ascend(
     )
 
 
+def climb(
+    objective: Objective,
+    start: Callable[[Tensor], Tensor],
+    project: Project,
+    *,
+    rows: int,
+    steps: int = 100,
+    optimizer: str = "adaptive",
+    step_size: float | None = None,
+    tolerance: float = 1e-3,
+    patience: int = 10,
+    device: torch.device | None = None,
+) -> Iterator[Ascent]:
+    """The same ascent, of all rows at once, a step at a time: where it is at the start and after each step.
+
+    Args:
+        objective, start, project, rows, steps, optimizer, step_size, tolerance, patience, device: see `ascend`.
+
+    Raises:
+        UserError: see `ascend`.
+    """
+    size, every = _checked_size(optimizer, step_size, steps, patience), torch.arange(rows, device=device)
+    for ascent, moves in _climb(objective, start(every), project, every, optimizer, size, steps, tolerance, patience):
+        if not moves:
+            raise UserError(_NOTHING)
+        yield Ascent(*(one.clone() for one in (ascent.stimuli, ascent.scores, ascent.history, ascent.converged)))
+
+
 def rows_at_once(device: torch.device | None) -> int:
     """How many stimuli to compute at once; on a CPU, memory for more than a few would be asked for anew each time."""
-    return 16 if device is None or device.type == "cpu" else 256
+    return 50 if device is None or device.type == "cpu" else 256
 
 
-def _ascend(
+def _checked_size(optimizer: str, step_size: float | None, steps: int, patience: int) -> float:
+    if optimizer not in OPTIMIZERS:
+        raise unknown("optimizer", optimizer, OPTIMIZERS)
+    size = OPTIMIZERS[optimizer] if step_size is None else step_size
+    if min(steps, size, patience) <= 0:
+        raise UserError("steps, step_size and patience must be positive")
+    return size
+
+
+def _climb(
     objective: Objective,
     start: Tensor,
     project: Project,
     part: Tensor,
-    propose: Callable[[dict[str, Tensor], float, int], Tensor],
+    optimizer: str,
     size: float,
     steps: int,
     tolerance: float,
     patience: int,
-) -> tuple[Ascent, bool]:
-    """One batch of rows to its end, and whether any of them had a gradient at the start."""
+) -> Iterator[tuple[Ascent, bool]]:
+    """One batch of rows, at the start and after each step to its end, and whether any had a gradient at the start.
+
+    What is given is the same tensors each time, which the next step fills further.
+    """
+    propose = {"adaptive": _adaptive, "adam": _adam, "sgd": _sgd}[optimizer]
     stimulus = project(start, part)
     score, gradient = _with_gradient(objective, stimulus, part)
     moved = bool(gradient.any())
@@ -141,37 +182,39 @@ def _ascend(
         "moment": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
         "square": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
     }
-    best, scores, converged = stimulus.clone(), score.clone(), torch.zeros_like(score, dtype=torch.bool)
     history = score.new_full((len(part), steps + 1), torch.nan)
     history[:, 0] = score
+    made = Ascent(stimulus.clone(), score.clone(), history, torch.zeros_like(score, dtype=torch.bool))
+    yield made, moved
     record = score[:, None]  # best scores of the rows that still climb
     for step in range(1, steps + 1):
         place = state["place"]
         state["stimulus"] = project(propose(state, size, step), part[place])
-        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place])
+        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place], last=step == steps)
         history[place, step] = score
         _keep_best(state, score)
+        made.stimuli[place], made.scores[place] = state["best"], state["best_score"]
         record = torch.cat([record, state["best_score"][:, None]], dim=1)
-        if step < patience:
-            continue
-        gain = record[:, -1] - record[:, -1 - patience]
-        ended = gain <= tolerance * (record[:, -1] - record[:, 0])
-        if step == steps or bool(ended.any()):
-            converged[place[ended]] = True
-            best[place], scores[place] = state["best"], state["best_score"]
-            state = {name: value[~ended] if len(value) else value for name, value in state.items()}
-            record = record[~ended]
-            if bool(ended.all()):
-                break
-    best[state["place"]], scores[state["place"]] = state["best"], state["best_score"]
-    return Ascent(best, scores, history, converged), moved
+        if step >= patience:
+            gain = record[:, -1] - record[:, -1 - patience]
+            ended = gain <= tolerance * (record[:, -1] - record[:, 0])
+            if bool(ended.any()):
+                made.converged[place[ended]] = True
+                state = {name: value[~ended] if len(value) else value for name, value in state.items()}
+                record = record[~ended]
+        yield made, moved
+        if not len(state["place"]):
+            return
 
 
-def _with_gradient(objective: Objective, stimulus: Tensor, rows: Tensor) -> tuple[Tensor, Tensor]:
-    with torch.enable_grad():
+def _with_gradient(
+    objective: Objective, stimulus: Tensor, rows: Tensor, *, last: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Scores and their gradients; no step follows the last, which has the score alone."""
+    with torch.set_grad_enabled(not last):
         shown = stimulus.detach().requires_grad_()
         score = objective(shown, rows)
-        (gradient,) = torch.autograd.grad(score.sum(), shown)
+        gradient = shown if last else torch.autograd.grad(score.sum(), shown)[0]
     if not bool(score.isfinite().all()):
         raise UserError("the model's response to a stimulus is not finite: tighten the constraints, or check the model")
     return score.detach(), gradient

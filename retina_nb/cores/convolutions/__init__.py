@@ -1,31 +1,29 @@
 """Ways to compute a convolution whose kernels are products of space and time; all give the same numbers.
 
-To understand a core, `dense` is enough.
+To understand a core, `dense` is enough. `benchmarks/plans.py` times all of them on the layers of the presets.
 """
 
-from jaxtyping import Float
-from torch import Tensor
+import torch
 
-from retina_nb.cores.convolutions.dense import pairwise_separable_dense
-from retina_nb.cores.convolutions.toeplitz import pairwise_separable_toeplitz
+from retina_nb.cores.convolutions.basis_first import basis_first
+from retina_nb.cores.convolutions.channelwise import channelwise
+from retina_nb.cores.convolutions.dense import dense
+from retina_nb.cores.convolutions.fourier import fourier
 
-__all__ = ["pairwise_separable", "pairwise_separable_dense", "pairwise_separable_toeplitz"]
+PLANS = {"dense": dense, "channelwise": channelwise, "basis_first": basis_first, "fourier": fourier}
+
+# From so many pixels on, kernels are cheaper as frequencies.
+_LARGE = 81
 
 
-def pairwise_separable(
-    x: Float[Tensor, "batch channel time height width"],
-    temporal: Float[Tensor, "feature channel lag"],
-    spatial: Float[Tensor, "feature channel kernel_height kernel_width"],
-    padding: tuple[int, int] = (0, 0),
-) -> Float[Tensor, "batch feature time_out height_out width_out"]:
-    """Convolve by the plan that suits shapes and device; see `pairwise_separable_dense`."""
-    # Products for each pair of channels and place; large matrix products run as fast as dense convolutions on a CPU,
-    # twice is the margin for copies.
-    area = spatial.shape[2] * spatial.shape[3]
-    dense = temporal.shape[2] * area
-    toeplitz = x.shape[3] * x.shape[4] + x.shape[2]
-    # With many channels and small kernels a dense convolution runs at full speed, and copies would cost more than it.
-    small = x.shape[1] >= 8 and area <= 25
-    if x.device.type == "cpu" and not small and 2 * toeplitz < dense:
-        return pairwise_separable_toeplitz(x, temporal, spatial, padding)
-    return pairwise_separable_dense(x, temporal, spatial, padding)
+def choose_plan(device: str, channels: int, kernel_area: int) -> str:
+    """Name of the plan that suits a device, the channels of the input, and kernels of so many pixels.
+
+    Rules from measurements, on CPUs with and without AVX-512. Graphics cards convolve densely at full speed.
+    """
+    if device != "cpu":
+        return "dense"
+    # Without AVX-512, gradients of large kernels are slow.
+    if channels <= 2 and (kernel_area <= 2 * _LARGE or torch.backends.cpu.get_cpu_capability() == "AVX512"):
+        return "channelwise"
+    return "fourier" if kernel_area >= _LARGE else "basis_first"

@@ -1,0 +1,164 @@
+"""The first notebook as people use it: opened, run and dragged, in JupyterLab and as a page of Voilà."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+PICTURE = "image => fetch(image.src).then(got => got.bytes()).then(bytes => Array.from(bytes))"
+
+
+@pytest.fixture(scope="module", params=["lab", "voila"])
+def start(request, page):
+    """The page of the notebook, which has run to its end."""
+    url = request.getfixturevalue(request.param)
+    if request.param == "lab":
+        page.goto(f"{url}/lab/tree/00_start_here.ipynb?reset")
+        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    else:
+        page.goto(f"{url}/voila/render/00_start_here.ipynb")
+    output(page, "transfer_to_truth").wait_for(timeout=200_000)
+    handle(explorer_of(page), "diameter (µm)").wait_for()
+    return page
+
+
+@pytest.fixture
+def explorer(start):
+    return explorer_of(start)
+
+
+def explorer_of(page):
+    """The widget `explore_twin`."""
+    return page.locator(".widget-hbox", has=page.locator("option", has_text="moving bar")).first
+
+
+def output(page, text):
+    return page.locator(".jp-OutputArea-output", has_text=text)
+
+
+def handle(widget, label):
+    """What is dragged of a slider."""
+    return widget.locator(f'.widget-hslider:has(> .widget-label:text-is("{label}")) .noUi-handle')
+
+
+def value(one):
+    return float(one.get_attribute("aria-valuenow"))
+
+
+def drag(page, one, *moves):
+    """Drag the handle of a slider by so many pixels to the right of where it was, one after the other."""
+    one.scroll_into_view_if_needed()
+    box = one.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
+    for move in moves:
+        page.mouse.move(x + move, y, steps=8)
+    page.mouse.up()
+
+
+def picture(widget):
+    """The bytes of what is drawn now."""
+    return bytes(widget.locator("img").first.evaluate(PICTURE))
+
+
+def wait_until(page, happened, seconds=30):
+    """Wait for what comes from the kernel; returns whether it came."""
+    for _ in range(seconds * 10):
+        if happened():
+            return True
+        page.wait_for_timeout(100)
+    return False
+
+
+def film(widget):
+    """(height, width): brightness of the middle of the frame that a player shows."""
+    frame = Image.open(io.BytesIO(widget.locator(".widget-gridbox").first.screenshot())).convert("L")
+    return np.asarray(frame)[20:-60, 20:-20]
+
+
+def test_it_says_what_the_twin_says(start, keep):
+    keep(start)
+    assert output(start, "correlation of twin and truth").count() == 1
+    assert output(start, '"its favourite"').count() == 1
+    for failure in ("stderr", "error"):
+        assert start.locator(f'[data-mime-type="application/vnd.jupyter.{failure}"]').count() == 0
+    assert start.locator(".jp-OutputArea-output img").count() >= 4
+
+
+def test_the_film_is_dragged_and_played(start, keep):
+    player = start.locator(".widget-hbox", has=start.locator(".widget-play")).first
+    time = handle(player, "time")
+    player.scroll_into_view_if_needed()
+    assert wait_until(start, lambda: np.ptp(film(player)) < 3)  # grey, before the bar comes
+    drag(start, time, 45)
+    assert wait_until(start, lambda: np.ptp(film(player)) > 100)
+    keep(start)
+    stopped = value(time)
+    player.locator(".widget-play button").first.click()
+    assert wait_until(start, lambda: value(time) > stopped + 5)
+
+
+def test_the_picture_follows_what_is_dragged(start, explorer, keep):
+    diameter = handle(explorer, "diameter (µm)")
+    before, small = picture(explorer), value(diameter)
+    drag(start, diameter, 40)
+    assert value(diameter) > small
+    assert wait_until(start, lambda: picture(explorer) != before)
+    start.wait_for_timeout(1000)
+    large = picture(explorer)
+    drag(start, diameter, -60, 30, -60, 30, -60, 0)  # fast, and back: no value of the last may be lost
+    assert wait_until(start, lambda: picture(explorer) == large)
+    start.wait_for_timeout(1000)
+    assert picture(explorer) == large
+    explorer.scroll_into_view_if_needed()
+    keep(start)
+
+
+def test_controls_are_those_of_the_stimulus(start, explorer, keep):
+    before = picture(explorer)
+    explorer.locator("select", has=start.locator("option", has_text="moving bar")).select_option("moving bar")
+    direction = handle(explorer, "direction (°)")
+    direction.wait_for()
+    handle(explorer, "diameter (µm)").wait_for(state="hidden")
+    assert wait_until(start, lambda: picture(explorer) != before)
+    before = picture(explorer)
+    drag(start, direction, 60)
+    assert value(direction) > 0
+    assert wait_until(start, lambda: picture(explorer) != before)
+    explorer.scroll_into_view_if_needed()
+    keep(start)
+
+
+def test_a_neuron_is_chosen_on_the_map(start, explorer):
+    before = picture(explorer)
+    explorer.locator('button[title*="neuron 7"]').dispatch_event("click")
+    neuron = handle(explorer, "neuron")
+    assert wait_until(start, lambda: value(neuron) == 7)
+    assert wait_until(start, lambda: picture(explorer) != before)
+
+
+def test_the_picture_is_beside_what_is_dragged(explorer):
+    image, slider = (explorer.locator(one).first.bounding_box() for one in ("img", ".widget-hslider"))
+    assert image["x"] > slider["x"] + slider["width"]
+    assert image["y"] < slider["y"] + 100
+    assert image["width"] > 350
+
+
+def test_nothing_comes_from_elsewhere(start):
+    asked = [one for one in start.elsewhere if "fontawesome" not in one.replace("-", "")]  # Voilà can do without
+    assert asked == []
+
+
+def test_the_page_of_the_twin(voila, page, keep):
+    page.goto(f"{voila}/voila/render/pages/explore_twin.py")
+    explorer = explorer_of(page)
+    diameter = handle(explorer, "diameter (µm)")
+    diameter.wait_for(timeout=120_000)
+    before = picture(explorer)
+    drag(page, diameter, 40)
+    assert wait_until(page, lambda: picture(explorer) != before)
+    keep(page)
