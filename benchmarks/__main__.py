@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import report
-from benchmarks.machine import keep_memory
 from benchmarks.pairs import Measurement, Options, Refused, measure
+from retina_nb.memory import keep_freed_memory
 
 # The module of each. It has ``prepare(name, options) -> Pair`` or ``measure(name, options) -> Measurement``.
 BENCHMARKS = {
@@ -84,7 +84,7 @@ def _one(name: str, given: Any, path: Path) -> None:
     import torch
 
     if given.mallopt:
-        keep_memory()
+        keep_freed_memory()
     if given.threads:
         torch.set_num_threads(given.threads)
     options = Options(

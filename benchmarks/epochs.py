@@ -52,6 +52,7 @@ def prepare(name: str, options: Options) -> Pair:
     peer_optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
 
     def ours() -> Results:
+        training.on_train_epoch_start()
         for _, batch in zip(range(steps["ours"]), batches, strict=False):
             _step(lambda batch=batch: training.training_step(batch, 0), ours_optimizer)
             training.on_train_batch_end(None, batch, 0)

@@ -1,6 +1,5 @@
 """Measuring on a machine that others use: wait until it is quiet, and tell how busy it was."""
 
-import ctypes
 import json
 import os
 import platform
@@ -46,18 +45,6 @@ def wait_until_quiet(limit_s: float) -> float:
         waited = time.monotonic() - started
         if used < QUIET or waited >= limit_s:
             return waited
-
-
-def keep_memory() -> None:
-    """Have the C library keep what is freed, so that large arrays do not fault in anew each time (glibc alone).
-
-    Holds for the whole process, and so for both packages in it.
-    """
-    library = ctypes.CDLL(None)
-    if hasattr(library, "mallopt"):
-        mmap_max, trim_threshold, top_pad = -4, -1, -2
-        for option, value in ((mmap_max, 0), (trim_threshold, 2**31 - 1), (top_pad, 256 * 2**20)):
-            library.mallopt(option, value)
 
 
 def measured(

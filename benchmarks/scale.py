@@ -174,6 +174,7 @@ def _step(neurons: Mapping[str, int], size: tuple[int, int] = (18, 16)) -> Calla
     batch = Batch(torch.randn(BATCH, 2, CHUNK, *size), targets, BATCH * outputs * sum(neurons.values()))
     weights = {name: torch.ones(n) for name, n in neurons.items()}
     training = _Training(twin, twin.core, LOSSES["poisson"], weights, 0.01, 0.01, patience=3, seed=0)
+    training.on_train_epoch_start()
     optimizer: Any = training.configure_optimizers()
 
     def work() -> None:

@@ -48,26 +48,27 @@ def _movie(architecture: str) -> tuple[int, ...]:
 
 
 class OurStep:
-    """Steps of our training, as Lightning would have them, with a loss that is a sum as openretina's."""
+    """Steps of our training, as Lightning would have them, with a loss that is a sum."""
 
     def __init__(self, twin: CoreReadout, stimulus: Tensor, responses: Tensor) -> None:
         outputs = responses[:, LAG:]
         weights = torch.ones(outputs.shape[:2], device=outputs.device)
         targets = {SESSION: Targets(slice(0, len(stimulus)), outputs, weights)}
-        self.batch = Batch(stimulus, targets, outputs.numel())
+        self.batch = Batch(stimulus, targets, count=1.0)  # the mean over one is the sum, as openretina's
         readout: Any = twin.session_readout(SESSION)
         for penalty in ("width_penalty", "position_penalty", "feature_penalty"):  # means over neurons, theirs are sums
             setattr(readout, penalty, getattr(readout, penalty) * NEURONS)
         self.training = _Training(
             twin,
             twin.core,
-            lambda rate, response, bins: outputs.numel() * LOSSES["poisson"](rate, response, bins),
+            LOSSES["poisson"],
             {SESSION: torch.ones(NEURONS, device=outputs.device)},
             RATE,
             DECAY,
             patience=3,
             seed=0,
         )
+        self.training.on_train_epoch_start()
         self.optimizer = self.training.configure_optimizers()
 
     def __call__(self) -> Callable[[], Results]:

@@ -13,10 +13,10 @@
 # recorded ganglion cells would: a *core* of space-time filters that all cells share, and a *readout* for each
 # recording that says where every cell looks and which features it pools.
 #
-# **What you'll do**: train a twin, score it against what is possible at all, and check it against the truth.
-# **What you'll learn**: how noise limits scores, what a twin gains over a linear-nonlinear model, and whether it found
+# - **What you'll do**: train a twin, score it against what is possible at all, and check it against the truth.
+# - **What you'll learn**: how noise limits scores, what a twin gains over a linear-nonlinear model, and whether it found
 # the cells' receptive fields.
-# **What you need**: nothing else; two minutes on two CPU cores.
+# - **What you need**: nothing else; two minutes on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets()

@@ -12,11 +12,11 @@
 # Before networks there were models of single cells: a filter and a nonlinearity, spikes that feed back, small rectified
 # **subunits** that a cell pools. Each has few parameters, each parameter has a meaning, and each is fitted in seconds.
 #
-# **What you'll do**: fit five of them to the same ganglion cells, score them side by side, and compare their insides with
+# - **What you'll do**: fit five of them to the same ganglion cells, score them side by side, and compare their insides with
 # the truth.
-# **What you'll learn**: which computation each model can and cannot express, what a coupling filter means, and how to
+# - **What you'll learn**: which computation each model can and cannot express, what a coupling filter means, and how to
 # see subunits in a recording.
-# **What you need**: notebook 01 for scores and ceilings; a minute and a half on two CPU cores.
+# - **What you need**: notebook 01 for scores and ceilings; a minute and a half on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets(); its responses must be spike counts

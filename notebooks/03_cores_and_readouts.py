@@ -12,11 +12,11 @@
 # A twin has two parts. The **core** turns the stimulus into a movie of features that all cells share; a **readout** says
 # where each cell looks and which features it pools. Both come in kinds, and papers differ in which they took.
 #
-# **What you'll do**: build twins from the same recordings with other parts, train them alike, and compare them on one
+# - **What you'll do**: build twins from the same recordings with other parts, train them alike, and compare them on one
 # table; then look at their weights.
-# **What you'll learn**: what the parts are, how to swap them, which differences are more than chance, and how to teach
+# - **What you'll learn**: what the parts are, how to swap them, which differences are more than chance, and how to teach
 # a trained core new cells.
-# **What you need**: notebook 01 for scores and ceilings; a minute and a half on two CPU cores.
+# - **What you need**: notebook 01 for scores and ceilings; a minute and a half on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets()

@@ -12,11 +12,11 @@
 # A model learns whatever is in its data, mistakes too. Responses that are one bin late, a test clip that was shown in
 # training or a cell that was lost halfway give scores that look like biology. An **audit** looks for them first.
 #
-# **What you'll do**: look at stimuli and responses, audit a dataset, plant faults in it and have them found, measure how
+# - **What you'll do**: look at stimuli and responses, audit a dataset, plant faults in it and have them found, measure how
 # reliable each cell is, and choose the cells to model.
-# **What you'll learn**: what can be wrong with a recording, what an interval around a reliability covers, and which measure
+# - **What you'll learn**: what can be wrong with a recording, what an interval around a reliability covers, and which measure
 # of quality depends on the number of trials.
-# **What you need**: nothing else; half a minute on two CPU cores.
+# - **What you need**: nothing else; half a minute on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # one of rnb.datasets(), or the path of your own files

@@ -13,9 +13,9 @@
 # as arrays, as HDF5 files, and as NWB, the field's exchange standard. Then it makes the mistakes that everybody makes,
 # to see what they look like.
 #
-# **What you'll do**: make a `Recording` of arrays, write and read it in three formats, train a twin of it, score it.
-# **What you'll learn**: what a recording must say, and how to read what the library says when something does not fit.
-# **What you need**: arrays or files of your own; without, a simulated retina plays the rig. A minute on two CPU cores.
+# - **What you'll do**: make a `Recording` of arrays, write and read it in three formats, train a twin of it, score it.
+# - **What you'll learn**: what a recording must say, and how to read what the library says when something does not fit.
+# - **What you need**: arrays or files of your own; without, a simulated retina plays the rig. A minute on two CPU cores.
 
 # %% tags=["parameters"]
 path = ""  # your own file or folder (HDF5 or NWB); empty for the simulated experiment

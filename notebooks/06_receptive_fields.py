@@ -13,11 +13,11 @@
 # **receptive field**. From a recording it is estimated by averaging what was shown before each spike. A twin can be asked
 # directly: how would the response change if this pixel, so long ago, were a bit brighter?
 #
-# **What you'll do**: estimate receptive fields in three ways from spikes and from a twin, find what an average misses, and
+# - **What you'll do**: estimate receptive fields in three ways from spikes and from a twin, find what an average misses, and
 # measure sizes, latencies and colours.
-# **What you'll learn**: why averages over natural movies mislead, how much data an average needs, and how to find the
+# - **What you'll learn**: why averages over natural movies mislead, how much data an average needs, and how to find the
 # filters of cells that like both polarities.
-# **What you need**: notebook 01 for what a twin is; a minute on two CPU cores.
+# - **What you need**: notebook 01 for what a twin is; a minute on two CPU cores.
 
 # %% tags=["parameters"]
 twin = "simulated"  # a published twin, or the file of one, that knows the session below

@@ -14,10 +14,10 @@
 # ascent, from noise, and shows in one picture what a cell computes: where it looks, what colour and polarity it
 # likes, how fast, and which way things should move.
 #
-# **What you'll do**: find the most exciting inputs of twelve cells, one of each type, hold them to different constraints,
+# - **What you'll do**: find the most exciting inputs of twelve cells, one of each type, hold them to different constraints,
 # look inside the core, and try the movies on the true cells.
-# **What you'll learn**: when such a stimulus is a filter, what constraints do to it, and when it can be trusted.
-# **What you need**: notebook 01 for twins; half a minute on two CPU cores.
+# - **What you'll learn**: when such a stimulus is a filter, what constraints do to it, and when it can be trusted.
+# - **What you need**: notebook 01 for twins; half a minute on two CPU cores.
 
 # %% tags=["parameters"]
 twin = "simulated"  # a twin that comes with the package, or the path of one

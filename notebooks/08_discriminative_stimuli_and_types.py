@@ -14,11 +14,11 @@
 # given groups of cells, the movies that tell them apart; given the movies, the groups; in turn until nothing
 # moves.
 #
-# **What you'll do**: move all cells to the middle of the screen, group them without being told how many groups there are,
+# - **What you'll do**: move all cells to the middle of the screen, group them without being told how many groups there are,
 # look at each group's movie, and try the movies on the true cells, spikes and all.
-# **What you'll learn**: how to compare cells that look at different places, what the contrastive objective is, when two
+# - **What you'll learn**: how to compare cells that look at different places, what the contrastive objective is, when two
 # groups are one, and how far a twin's movies can be trusted.
-# **What you need**: notebook 07 for the ascent; a minute on two CPU cores.
+# - **What you need**: notebook 07 for the ascent; a minute on two CPU cores.
 
 # %% tags=["parameters"]
 twin = "simulated"  # a twin that comes with the package, or the path of one

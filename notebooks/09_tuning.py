@@ -14,11 +14,11 @@
 # once, each at its own place, in seconds. Here it is asked, and so is the **truth**, the simulated retina that it is a twin
 # of: what the twin says can be right or wrong.
 #
-# **What you'll do**: show a twin the textbook stimuli, read preferences and indices from its responses, and compare them
+# - **What you'll do**: show a twin the textbook stimuli, read preferences and indices from its responses, and compare them
 # with what was planted.
-# **What you'll learn**: how the usual indices are defined, what a permutation test can mean for a model without noise,
+# - **What you'll learn**: how the usual indices are defined, what a permutation test can mean for a model without noise,
 # and which properties of cells a twin learns from natural movies and which it does not.
-# **What you need**: notebook 01 for what a twin is; half a minute on two CPU cores.
+# - **What you need**: notebook 01 for what a twin is; half a minute on two CPU cores.
 
 # %% tags=["parameters"]
 twin = "simulated"  # a published twin, or the file of one

@@ -13,11 +13,11 @@
 # everywhere. Ganglion cells are not linear, and what they want can depend on what is on the screen already. The tool
 # to see it is the **gradient** of the response: in this context, which change would raise it most?
 #
-# **What you'll do**: follow the gradient over all contrasts of two colours, and over hundreds of images, and draw the
+# - **What you'll do**: follow the gradient over all contrasts of two colours, and over hundreds of images, and draw the
 # landscape that a cell's response is.
-# **What you'll learn**: which cells keep their preference, which invert their polarity from image to image, and how a
+# - **What you'll learn**: which cells keep their preference, which invert their polarity from image to image, and how a
 # local receptive field differs from an average one.
-# **What you need**: notebook 01 for what a twin is; half a minute on two CPU cores.
+# - **What you need**: notebook 01 for what a twin is; half a minute on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # recordings, of whose movie some frames are the images

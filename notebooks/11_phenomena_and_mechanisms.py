@@ -14,10 +14,10 @@
 # alone does the same, without having seen a single flash. Here a twin is asked, and so is the **truth**, the simulated retina
 # that it learned from. From the truth, parts can be taken out: then one sees which part makes a phenomenon.
 #
-# **What you'll do**: score nine phenomena in every cell, compare twin and truth, and take parts out of the circuit.
-# **What you'll learn**: how each phenomenon is defined as a number, what makes it, and that a good model also must *not* show
+# - **What you'll do**: score nine phenomena in every cell, compare twin and truth, and take parts out of the circuit.
+# - **What you'll learn**: how each phenomenon is defined as a number, what makes it, and that a good model also must *not* show
 # what its retina does not do.
-# **What you need**: notebooks 01 and 09; a minute on two CPU cores.
+# - **What you need**: notebooks 01 and 09; a minute on two CPU cores.
 
 # %% tags=["parameters"]
 twin = "simulated"  # a published twin, or the file of one

@@ -13,11 +13,11 @@
 # anything that a physiologist would recognise? Here the twin is opened in three ways: what a response is **owed to**,
 # whether hidden units do what **interneurons** do, and which **features** the core's activity is made of.
 #
-# **What you'll do**: split responses into what each pixel and each channel contributed, look for the true retina's
+# - **What you'll do**: split responses into what each pixel and each channel contributed, look for the true retina's
 # subunits among hidden units, and take the core apart with a sparse autoencoder.
-# **What you'll learn**: what attribution can promise, why hidden units resemble cells that no model was fitted to, and how
+# - **What you'll learn**: what attribution can promise, why hidden units resemble cells that no model was fitted to, and how
 # few features at a time are enough.
-# **What you need**: notebook 01 for what a twin is; a minute on two CPU cores.
+# - **What you need**: notebook 01 for what a twin is; a minute on two CPU cores.
 
 # %% tags=["parameters"]
 dataset = "simulated"  # recordings, whose movie is shown to the twin

@@ -13,12 +13,12 @@
 # drives several at once, noise that comes to several at once, types that each tile the retina. With a twin, cells of
 # different recordings see the same movies, any number of them, so that all can be asked together.
 #
-# **What you'll do**: measure signal and noise correlations, redundancy, and information per spike; sort cells into types;
+# - **What you'll do**: measure signal and noise correlations, redundancy, and information per spike; sort cells into types;
 # read the stimulus back from the spikes, with a linear filter and with Bayes; and ask how far a model may be trusted
 # on stimuli that it was not trained on.
-# **What you'll learn**: which of these numbers are biased and by what, and how much more a model of the cells reads from
+# - **What you'll learn**: which of these numbers are biased and by what, and how much more a model of the cells reads from
 # their spikes than a linear filter does.
-# **What you need**: notebook 01 for what a twin is; a minute and a half on two CPU cores.
+# - **What you need**: notebook 01 for what a twin is; a minute and a half on two CPU cores.
 
 # %% tags=["parameters"]
 sessions = 4  # how many sessions of the simulated retina, 30 cells each

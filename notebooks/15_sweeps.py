@@ -12,10 +12,10 @@
 # One training is an anecdote. A **sweep** runs a notebook with many parameters, several at once, and survives what goes
 # wrong on the way; a **search** chooses the parameters itself. Both leave a folder for each run and one table.
 #
-# **What you'll do**: sweep a small notebook over two retinas, two sizes of core and two seeds, meet runs that fail, mend
+# - **What you'll do**: sweep a small notebook over two retinas, two sizes of core and two seeds, meet runs that fail, mend
 # the cause and take the sweep up, and search for good settings.
-# **What you'll learn**: to tell the effect of a setting from that of a seed, and what is lost when something breaks.
-# **What you need**: nothing else; a minute and a half on two CPU cores.
+# - **What you'll learn**: to tell the effect of a setting from that of a seed, and what is lost when something breaks.
+# - **What you need**: nothing else; a minute and a half on two CPU cores.
 
 # %% tags=["parameters"]
 widths = [1, 8]  # features of the core

@@ -25,6 +25,7 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 from retina_nb.loaders.batches import Batch, SharedBatches, Targets
 from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
+from retina_nb.memory import keep_freed_memory
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.feature_movies import feature_bytes, feature_movies
@@ -81,6 +82,7 @@ def fit(
     num_nodes: int = 1,
     strategy: str | Strategy = "auto",
     compile: bool = False,
+    keep_memory: bool = False,
 ) -> Fit:
     """Train a twin on its sessions; it ends with the weights of the epoch that validated best.
 
@@ -115,6 +117,7 @@ def fit(
             over each one's part. They need a script: ``scripts/train_on_many_gpus.py``. Every process returns the same;
             to resume, all must see `folder`.
         compile: compile the core with ``torch.compile``.
+        keep_memory: see `retina_nb.memory.keep_freed_memory`: faster on a CPU, for the rest of the process.
 
     Raises:
         UserError: if sessions of twin and recordings do not match, labels are missing, a name is unknown, all is
@@ -125,6 +128,8 @@ def fit(
     if resume and folder is None:
         raise UserError("fit(resume=True) needs the folder of the training to go on with")
     weights, loss = weigh_neurons(recordings, neuron_weights), loss_named(loss)
+    if keep_memory:
+        keep_freed_memory()
     with tempfile.TemporaryDirectory() as scratch, quiet():
         home = Path(scratch) if folder is None else _writable(Path(folder))
         keep = partial(ModelCheckpoint, home, save_on_train_epoch_end=True, enable_version_counter=False)

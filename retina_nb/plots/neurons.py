@@ -18,8 +18,8 @@ from retina_nb.plots.tuning import show_directions
 
 def show_neuron(
     field: ReceptiveFields,
-    directions: DirectionTuning,
-    chirps: ChirpResponses,
+    directions: DirectionTuning | None,
+    chirps: ChirpResponses | None,
     row: int,
     *,
     channels: Sequence[str],
@@ -33,14 +33,15 @@ def show_neuron(
 
     Args:
         field: the receptive field of this neuron alone.
-        directions, chirps: the tuning of several neurons.
+        directions, chirps: the tuning of several neurons, where it is known.
         row: which of them is this one.
         channels: names of the stimulus channels.
         prediction: its recorded responses and what is predicted of them.
         exciting: its most exciting input, in the first row.
         title: above the figure.
     """
-    heights = [1.9, 1.0] + [1.1] * (prediction is not None) + [1.6] * (exciting is not None)
+    parts = {"chirp": (chirps, 1.0), "trace": (prediction, 1.1), "input": (exciting, 1.6)}
+    heights = [1.9] + [height for part, height in parts.values() if part is not None]
     fig, axes = figure(len(heights), 1, size=(8.6, sum(heights) + 0.6), height_ratios=heights, squeeze=False)
     axes[0, 0].remove()
     grid = (
@@ -62,21 +63,25 @@ def show_neuron(
     show_courses(ax, (np.arange(bins) - bins + 1) / field.rate, courses / max(strength.max(), 1e-12), channels)
     ax.set_title("its course in time", fontsize=8)
     ax.set_xlabel("time before the response (s)", fontsize=8)
-    ax = fig.add_subplot(grid[len(channels) + 1], projection="polar")
-    assert isinstance(ax, PolarAxes)
-    show_directions(ax, directions, row)
-    ax.set_title(f"directions: DSI {directions.dsi[row]:.2f}", fontsize=8)
-    _show_chirp(axes[1, 0], chirps, row)
+    if directions is not None:
+        ax = fig.add_subplot(grid[len(channels) + 1], projection="polar")
+        assert isinstance(ax, PolarAxes)
+        show_directions(ax, directions, row)
+        ax.set_title(f"directions: DSI {directions.dsi[row]:.2f}", fontsize=8)
+    rest = iter(axes[1:, 0])
+    if chirps is not None:
+        _show_chirp(next(rest), chirps, row)
     if prediction is not None:
-        ax = axes[2, 0]
+        ax = next(rest)
         show_prediction(ax, prediction, field.rate)
         ax.set_title(prediction.title, fontsize=8, loc="left")
         ax.set_xlabel("time (s)", fontsize=8)
         ax.legend(frameon=False, fontsize=7, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.95))
     if exciting is not None:
         bins = exciting.stimuli.shape[2]
-        show_strip(axes[-1, 0], exciting, np.linspace(bins // 4, bins - 1, 10).round().astype(int))
-        axes[-1, 0].set_title(f"most exciting input: {exciting.scores[0]:.2f} events / bin", fontsize=8, loc="left")
+        ax = next(rest)
+        show_strip(ax, exciting, np.linspace(bins // 4, bins - 1, 10).round().astype(int))
+        ax.set_title(f"most exciting input: {exciting.scores[0]:.2f} events / bin", fontsize=8, loc="left")
     for ax in axes[1:, 0]:
         ax.yaxis.label.set_fontsize(8)
         ax.tick_params(labelsize=7)

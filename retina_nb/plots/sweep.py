@@ -55,10 +55,10 @@ def show_sweep(
             bars = course["std"].fillna(0)
             label = "\n".join(_lines(table.loc[group[0], others[name]]))
             ax.errorbar(course.index, course["mean"], bars, fmt="o-", ms=4, lw=1.2, color=colour, label=label)
-        if 1 < len(lines) <= _NAMED:
-            ax.legend(fontsize=7, frameon=False)
         if chosen in values.index:
             ax.plot(x[chosen], values[chosen], "o", ms=12, mfc="none", mec=RECORDED, mew=1.5)
+        if 1 < len(lines) <= _NAMED:
+            ax.legend(fontsize=7, frameon=False)
         ax.set_xlabel(name)
     for ax in axes[:, 0]:
         ax.set_ylabel(_words(result))

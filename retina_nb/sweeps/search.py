@@ -9,7 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import pandas as pd
-from distributed import Client, Future
+from dask.distributed import Client, Future
 from optuna.trial import Trial
 
 from retina_nb.errors import UserError, unknown

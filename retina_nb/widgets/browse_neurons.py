@@ -1,6 +1,6 @@
 """Neurons of a twin by their scores, each with what is known of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -78,8 +78,8 @@ class BrowseNeurons(Live):
         self.found: dict[tuple[str, int], MostExciting] = {}
         # What is asked for once is kept; the tuning of a whole session takes no longer than that of one neuron.
         self._field = cache(self._find_field)
-        self._directions = cache(lambda session: bar_direction_tuning(twin, session=session))
-        self._chirps = cache(lambda session: chirp_responses(twin, session=session))
+        self._directions = cache(lambda session: _or_none(bar_direction_tuning, twin, session))
+        self._chirps = cache(lambda session: _or_none(chirp_responses, twin, session))
         self._predicted = cache(self._predict)
         columns = [name for name in _COLUMNS if name in scores]
         self.table = Table(scores, columns, sort_by=sort_by if sort_by in scores else None)
@@ -152,3 +152,11 @@ class BrowseNeurons(Live):
 
     def _offer(self) -> None:
         self.find.description, self.find.disabled = "Most exciting input", self.chosen in self.found
+
+
+def _or_none(experiment: Callable[..., Any], twin: Any, session: str) -> Any:
+    """What an experiment gives; None if the twin cannot take part, as in those in µm if its pixels' size is unknown."""
+    try:
+        return experiment(twin, session=session)
+    except UserError:
+        return None

@@ -60,6 +60,17 @@ def test_scores_alone_will_do(twin):
     assert "image/png" in shown._repr_mimebundle_()[0]
 
 
+def test_a_twin_whose_pixels_have_no_known_size_is_shown_without_its_tuning(twin, monkeypatch):
+    monkeypatch.setitem(twin.about, "pixel_um", None)
+    scores = pd.DataFrame({"session": ["b", "a"], "neuron": [1, 2]})
+    shown = browse_neurons(scores, twin, sort_by=None)
+    assert shown.chosen == ("b", 1)
+    assert shown._directions("b") is shown._chirps("b") is None
+    before = shown.picture.value
+    shown.find.click()
+    assert shown.picture.value != before
+
+
 @pytest.mark.parametrize(
     ("scores", "sentence"),
     [

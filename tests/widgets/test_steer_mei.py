@@ -152,6 +152,13 @@ def test_another_neuron_starts_from_noise_and_another_session_has_its_own_neuron
     assert "b, neuron 1" not in steered.message.value
 
 
+def test_a_twin_whose_pixels_have_no_known_size_is_steered_without_what_is_in_micrometres(twin, monkeypatch):
+    monkeypatch.setitem(twin.about, "pixel_um", None)
+    steered = steer_mei(twin, constraint=Constraint(norm=3), steps=1)
+    assert {"norm", "contrast", "time_cutoff", "sparsity"} <= steered.controls.keys()
+    assert not {"space_cutoff", "radius_um"} & steered.controls.keys()
+
+
 def test_what_is_kept_stays(twin):
     steered = steer_mei(twin, constraint=Constraint(norm=3), steps=2)
 
