@@ -60,7 +60,7 @@ def _by_kernels(images: Tensor, kernels: Tensor, grad: Tensor, padding: tuple[in
 
 
 def _by_images(images: Tensor, kernels: Tensor, grad: Tensor, padding: tuple[int, int]) -> Tensor:
-    if len(kernels) * images[0].numel() ** 2 > _LARGEST:
+    if len(kernels) * images.shape[2:].numel() ** 2 > _LARGEST:
         return conv2d_input(images.shape, kernels, grad, padding=padding)
     matrix = _matrix(kernels[:, 0], (images.shape[2], images.shape[3]), padding)
     return product(grad.permute(0, 2, 3, 1).flatten(1), matrix).view(images.shape)
