@@ -36,8 +36,9 @@ class _SingleChannel(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
         images, kernels = ctx.saved_tensors
-        of_images = _by_images(images, kernels, grads[0], ctx.padding) if ctx.needs_input_grad[0] else None
-        of_kernels = _by_kernels(images, kernels, grads[0], ctx.padding) if ctx.needs_input_grad[1] else None
+        grad = grads[0].to(images.dtype)  # in mixed precision the convolution gives fewer bits than it takes
+        of_images = _by_images(images, kernels, grad, ctx.padding) if ctx.needs_input_grad[0] else None
+        of_kernels = _by_kernels(images, kernels, grad, ctx.padding) if ctx.needs_input_grad[1] else None
         return of_images, of_kernels, None
 
 
