@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.cores.full import FullConv
+from retina_nb.cores.normalization import BatchNorm
 from retina_nb.cores.separable import PairwiseSeparableConv, SeparableConv
 from retina_nb.errors import UserError, unknown
 from retina_nb.nonlinearities import nonlinearity as nonlinearity_by_name
@@ -81,7 +82,7 @@ class ConvLayer(nn.Module):
             spatial_kernel_size=spatial_kernel_size,
             padding=around,
         )
-        self.norm = nn.BatchNorm3d(out_channels) if normalization == "batch" else Bias(out_channels)
+        self.norm = BatchNorm(out_channels) if normalization == "batch" else Bias(out_channels)
         self.nonlinearity = nonlinearity_by_name(nonlinearity)
         self.dropout = nn.Dropout3d(dropout)
         self.pool = nn.MaxPool3d((1, 2, 2)) if pool else nn.Identity()
