@@ -12,7 +12,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from scipy.optimize import curve_fit
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
@@ -158,6 +157,8 @@ def space_and_time(
 
 def _fitted_gaussian(frame: Float[np.ndarray, "height width"]) -> tuple[np.ndarray, Float[np.ndarray, "height width"]]:
     """Middle, widths, angle and height of the Gaussian closest to a frame, and pixels' distances in its widths."""
+    from scipy.optimize import curve_fit  # takes a tenth of a second to import, and loading a model does not need it
+
     height, width = frame.shape
     grid = np.indices(frame.shape, dtype=float)
     peak = np.unravel_index(np.abs(frame).argmax(), frame.shape)

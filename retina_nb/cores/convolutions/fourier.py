@@ -6,7 +6,6 @@ Time comes first, once for every function of the basis, as in `basis_first`.
 import torch
 import torch.nn.functional as F
 from jaxtyping import Complex, Float
-from scipy.fft import next_fast_len
 from torch import Tensor
 
 from retina_nb.cores.convolutions.frames import to_movie
@@ -20,6 +19,8 @@ def fourier(
     padding: tuple[int, int] = (0, 0),
 ) -> Float[Tensor, "batch feature time_out height_out width_out"]:
     """The same as `dense`."""
+    from scipy.fft import next_fast_len  # takes a fifth of a second to import, and not every model needs it
+
     sides = list(zip(x.shape[3:], spatial.shape[2:], padding, strict=True))
     # Frames go on from the other side, so that one margin of zeros serves as padding of both.
     height, width = (next_fast_len(max(side + pad, kernel), real=True) for side, kernel, pad in sides)

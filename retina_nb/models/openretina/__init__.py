@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from retina_nb.errors import UserError
@@ -68,8 +67,7 @@ def _stored(
     if colours := core_config.get("colour_weights"):
         shape = (len(colours), *shape[1:])
     weights = {f"core.{name}": value for name, value in core_weights.items()}
-    with torch.device("meta"):  # sizes alone
-        features, _, *sides = output_shape(build_core(core_config, shape, {}), shape)
+    features, _, *sides = output_shape(build_core(core_config, shape, {}), shape)
     readout_config: dict[str, Any] = {}
     for session in neurons:
         own = _part(state, f"readout.{session}.")
