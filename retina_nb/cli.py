@@ -10,7 +10,7 @@ from typing import Any
 import retina_nb as rnb
 from retina_nb.cli_sweeps import add_commands
 from retina_nb.errors import UserError
-from retina_nb.words import from_word, read_yaml
+from retina_nb.words import add_values, from_word, read_yaml
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,15 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a notebook with other parameters", description=_run.__doc__)
     run.set_defaults(command=_run)
     run.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb, or its source, a .py")
-    run.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter; the value is YAML: 3, 1e-3, true, a_name, '[1, 2]', '{seed: 1}'",
-    )
+    add_values(run, "parameters", "set a parameter: 3, 1e-3, true, a_name, '[1, 2]', '{seed: 1}'")
     run.add_argument(
         "-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="set those in a YAML file"
     )
@@ -61,15 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     fetch.add_argument("--resolution", help="the resolution of the stimulus, where there are several")
     fetch.add_argument("--sessions", nargs="+", metavar="SESSION", help="only these sessions")
     fetch.add_argument("--data-dir", type=Path, metavar="DIR", help="where to put it (default: the cache)")
-    fetch.add_argument(
-        "-p",
-        dest="settings",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="another setting of load_recordings, e.g. '-p species marmoset'; the value is YAML",
-    )
+    add_values(fetch, "settings", "another setting of load_recordings, e.g. '-p species marmoset'")
 
     datasets = commands.add_parser("datasets", help="list the datasets")
     datasets.set_defaults(command=lambda _: _print_table(rnb.datasets()))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from retina_nb.errors import UserError
-from retina_nb.words import from_word
+from retina_nb.words import add_values, from_word
 
 
 def add_commands(commands: Any) -> None:
@@ -57,15 +57,7 @@ def add_commands(commands: Any) -> None:
 def add_common(parser: argparse.ArgumentParser, kind: str) -> None:
     """Add what every command has that runs a notebook many times."""
     parser.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb, or its source, a .py")
-    parser.add_argument(
-        "-p",
-        dest="parameters",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("NAME", "VALUE"),
-        help="set a parameter of all runs; the value is YAML",
-    )
+    add_values(parser, "parameters", "set a parameter of all runs")
     parser.add_argument(
         "-o", dest="output", type=Path, metavar="DIR", help=f"the folder of all runs (default: runs/NOTEBOOK_{kind})"
     )

@@ -1,5 +1,6 @@
 """Values as people write them in a shell and in files: YAML, and overrides of presets as they are."""
 
+import argparse
 import re
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ import yaml
 from retina_nb.errors import UserError
 
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+
+
+def add_values(parser: argparse.ArgumentParser, dest: str, help: str) -> None:
+    """Let a command take ``-p NAME VALUE`` any number of times, as pairs of words."""
+    parser.add_argument(
+        "-p", dest=dest, nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=f"{help}; VALUE is YAML"
+    )
 
 
 class _Loader(yaml.SafeLoader):

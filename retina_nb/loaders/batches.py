@@ -106,20 +106,19 @@ class SharedBatches:
 
     def _batch(self, chunks: np.ndarray) -> Batch:
         own, groups = chunks[self._share], np.flatnonzero((self._runs.starts[chunks] >= 0).any(axis=0))
-        idle = not len(own)
-        if idle:  # a process that is left over has a chunk that does not count
-            own = chunks[:1]
         starts, size = self._runs.starts[own], int(self._sizes[chunks[0]])
-        counts = np.arange(size) < np.where(idle, 0, self._runs.lengths[own, None])
+        counts = np.arange(size) < self._runs.lengths[own, None]
+        # A process that is left over has no rows, of the shape of others'.
+        stimulus = self._stimulus(starts if len(own) else self._runs.starts[chunks[:1]], size)[: len(own)]
         count = self._weight.sum() / len(self)
-        return Batch(self._stimulus(starts, size), self._targets(starts, counts, groups), float(count))
+        return Batch(stimulus, self._targets(starts, counts, groups), float(count))
 
     def _targets(self, starts: np.ndarray, counts: np.ndarray, groups: np.ndarray) -> dict[str, Targets]:
         targets, weights = {}, {}
         for number in groups:
             group, takes_part = self._groups[number], starts[:, number] >= 0
-            end = len(starts) - int(takes_part[::-1].argmax()) if takes_part.any() else 0
-            rows = slice(int(takes_part.argmax()), end)
+            places = np.flatnonzero(takes_part)
+            rows = slice(int(places[0]), int(places[-1]) + 1) if len(places) else slice(0, 0)
             # Sessions that take part in the same chunks have the same tensor of weights.
             if (part := takes_part.tobytes()) not in weights:
                 counted = counts[rows] & takes_part[rows, None]

@@ -1,6 +1,7 @@
 """One readout for each recording session, behind one core."""
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -128,7 +129,7 @@ def _read(readouts: Sequence[Readout], features: Tensor, lag: int) -> list[Tenso
     rates: dict[int, Tensor] = {}
     if len(products) > 1:
         kinds = [[products[n] for n in kind] for kind in _kinds(products)]
-        joint = [joined(kind) if len(kind) > 1 else kind[0] for kind in kinds]
+        joint = [_joined(kind) for kind in kinds]
         for one in joint:
             check_features(features, one.feature_shape)
         weights = [one.weights() for one in joint]
@@ -148,8 +149,8 @@ def _kinds(readouts: Sequence[Readout]) -> list[list[int]]:
     return list(kinds.values())
 
 
-def _joined(readouts: Sequence[Readout]) -> Readout:
-    return readouts[0] if len(readouts) == 1 else joined(readouts)  # type: ignore[arg-type]
+def _joined(readouts: Sequence[Any]) -> Any:
+    return readouts[0] if len(readouts) == 1 else joined(readouts)
 
 
 def _original(readout: Readout) -> Readout:

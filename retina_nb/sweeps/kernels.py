@@ -92,7 +92,8 @@ def execute(
     except PapermillExecutionError as error:
         raise NotebookFailed(_last_line(error), failed) from error
     except CellTimeoutError as error:  # the copy marks every cell completed, and tells nothing of it
-        raise NotebookFailed(f"not done after {timeout:g} s, the most that it may take", failed) from error
+        limit = f"not done after {timeout:g} s, the most that it may take"
+        raise NotebookFailed(str(error) if timeout is None else limit, failed) from error
     except RuntimeError as error:
         reason = "the kernel died, perhaps for want of memory" if progress.started else f"no kernel starts: {error}"
         raise NotebookFailed(reason, failed) from error
@@ -133,6 +134,7 @@ def _execute(
                 on_cell_start=progress.enter,
                 on_cell_executed=progress.leave,
                 timeout_func=lambda _: _seconds_until(deadline),
+                iopub_timeout=60,  # for what a cell has printed to arrive: 4 s may pass on a busy machine
             )
         except RuntimeError:
             # Kernels that are started together may choose the same port; the one that loses dies at once.
