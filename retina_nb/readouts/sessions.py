@@ -4,11 +4,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, weighted
+from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, read_neurons, weighted
 from retina_nb.readouts.clone import ClonedReadout
 
 
@@ -93,13 +93,21 @@ class SessionReadouts(nn.Module):
         }
 
     def forward(
-        self, features: Float[Tensor, "*batch feature time height width"], session: str | None = None
+        self,
+        features: Float[Tensor, "*batch feature time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
-        """Rates of one session's neurons, or of all sessions' in sorted order."""
-        if session is not None:
-            readout = self[session]
-            return readout(_recent(features, self.lag - readout.lag))
-        return torch.cat([*self.rates(features).values()], dim=-1)
+        """Rates of one session's neurons, or of all sessions' in sorted order; of those with these numbers, if any."""
+        sessions = self.sessions if session is None else [session]
+        readouts = [self[name] for name in sessions]
+        if neurons is not None:
+            readouts, neurons = _with_some(readouts, neurons)
+        if len(_kinds(readouts)) > 1:
+            every = torch.cat([*self.rates(features, sessions).values()], dim=-1)
+            return every if neurons is None else every.index_select(-1, neurons.to(every.device))
+        one = _joined(readouts)
+        return read_neurons(one, _recent(features, self.lag - one.lag), neurons)
 
     def regularizer(self) -> Float[Tensor, ""]:
         """Mean over sessions of each one's penalty."""
@@ -151,6 +159,18 @@ def _kinds(readouts: Sequence[Readout]) -> list[list[int]]:
 
 def _joined(readouts: Sequence[Any]) -> Any:
     return readouts[0] if len(readouts) == 1 else joined(readouts)
+
+
+def _with_some(readouts: list[Readout], neurons: Tensor) -> tuple[list[Readout], Tensor]:
+    """The readouts that have some of these neurons, and the neurons' numbers among theirs; all if that is unknown."""
+    linear = [one for one in readouts if isinstance(one, LinearReadout)]
+    if len(linear) < len(readouts):
+        return readouts, neurons
+    sizes = torch.tensor([len(one.bias) for one in linear])
+    ends = sizes.cumsum(0)
+    needed, place = torch.bucketize(neurons, ends, right=True).unique(return_inverse=True)
+    before = (ends - sizes)[needed] - (sizes[needed].cumsum(0) - sizes[needed])  # neurons of readouts left out
+    return [readouts[number] for number in needed.tolist()], neurons - before[place]
 
 
 def _original(readout: Readout) -> Readout:
