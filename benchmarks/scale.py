@@ -285,8 +285,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         if f"{who}_gflop" in used
     )
     text = (
-        f"On paper, a million cells and a movie of ten hours need a step of {paper['step_of_a_million_cells_s']:.0f} s and "
-        f"{paper['step_of_a_million_cells_gb']:.0f} GB on this machine, "
+        "On paper, a million cells and a movie of ten hours need a step of "
+        f"{paper['step_of_a_million_cells_s']:.0f} s and {paper['step_of_a_million_cells_gb']:.0f} GB on this machine, "
         f"{paper['epoch_of_ten_hours_and_a_million_cells_h']:,.0f} hours an epoch. The movie is "
         f"{paper['movie_of_ten_hours_gb']:.1f} GB, the responses "
         f"{paper['responses_of_a_million_cells_over_ten_hours_tb']:.1f} TB: every machine can hold the movie and the "
