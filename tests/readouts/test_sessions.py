@@ -159,6 +159,31 @@ def test_of_neurons_that_are_not_asked_for_nothing_is_computed():
     assert (readouts["a"].bias.grad != 0).tolist() == [True, False, False]
 
 
+@torch.no_grad()
+def test_rates_follow_every_change_of_the_weights():
+    readouts, features = SessionReadouts(alike(GaussianMaskReadout)), torch.randn(2, *SHAPE)
+
+    def check():
+        expected = torch.cat([readouts[session](features) for session in readouts.sessions], dim=-1)
+        torch.testing.assert_close(readouts(features), expected)
+        torch.testing.assert_close(readouts(features, "b"), expected[..., 3:4])
+
+    check()
+    readouts["a"].features.mul_(2)
+    check()
+    readouts["b"].position.data.add_(0.1)  # of which autograd knows nothing
+    check()
+    for session in readouts.sessions:
+        readouts[session].position_scale = 5.0
+    check()
+    readouts.remove("a")
+    readouts.add("a", GaussianMaskReadout(SHAPE, 3, position_scale=5.0))
+    check()
+    readouts.double()
+    features = features.double()
+    check()
+
+
 def test_points_are_drawn_anew_in_training():
     readouts, features = mixed(), torch.randn(2, *SHAPE)
     assert not torch.allclose(readouts.rates(features)["point"], readouts.rates(features)["point"])

@@ -272,7 +272,7 @@ class Truth(nn.Module):
 
         def pool(trace: Tensor) -> Tensor:
             total = trace.new_zeros(trace.shape[0], len(part), trace.shape[2])
-            return total.index_add_(1, cell - part[0], weight * trace)
+            return total.index_add_(1, torch.searchsorted(part, cell), weight * trace)
 
         recent = torch.exp(torch.linspace(-3, 0, GAIN_BINS, device=excitation.device))
         contrast = pool(excitation).abs()
