@@ -108,6 +108,17 @@ def test_the_reference_names_axes_and_links_types(site: Path) -> None:
     assert "Names of the stimulus channels: those of the recordings" in page  # not taken for a type
 
 
+def test_pages_open_in_colab_and_on_binder_where_the_repository_is_known(site: Path, tmp_path: Path) -> None:
+    assert "colab" not in (site / "notebooks" / "01_first.html").read_text()
+    run = write_run(tmp_path / "01_first.ipynb", "What is first?")
+    build_site.write_pages([run], tmp_path / "pages", "somebody/retina")
+    cells = nbformat.read(tmp_path / "pages" / "notebooks" / "01_first.ipynb", as_version=4).cells
+    assert [cells[0].source[:8], cells[2].source] == ["# What i", "## The look"]
+    assert "[Open in Colab](https://colab.research.google.com/github/somebody/retina/blob/main/" in cells[1].source
+    assert "[Open in Binder](https://mybinder.org/v2/gh/somebody/retina/main?urlpath=lab/tree/" in cells[1].source
+    assert "`%pip install git+https://github.com/somebody/retina`" in cells[1].source
+
+
 def test_tables_of_the_readme_are_there(site: Path) -> None:
     page = (site / "tables.html").read_text()
     assert "What the analyses recover" in page
