@@ -120,10 +120,11 @@ plots.show_phenomenon(
     shown=shown("ON sustained", "ON transient", "OFF sustained", "OFF transient"),
     truth=found["latency advance (ms)"].get("truth"),
     seconds=(-0.05, 0.5),
+    conditions="contrast",
 );
 
 # %% [markdown]
-# Lines are contrasts. Drag the second flash towards the first, and make both stronger or larger.
+# Drag the second flash towards the first, and make both stronger or larger.
 
 # %%
 few = [groups.index(name) for name in shown("ON sustained", "ON transient", "OFF sustained", "OFF transient")]

@@ -122,7 +122,6 @@ def show_climb(made: MostExciting, path: Sequence[float], *, turns: Sequence[int
         title: above the figure.
     """
     # It is drawn many times a second: a layout that is computed takes as long as all the rest.
-    # It is drawn many times a second: a layout that is computed takes as long as all the rest.
     fig = plt.figure(figsize=(8.6, 4.2))
     margins = {"left": 0.06, "right": 0.98, "top": 0.93, "bottom": 0.11, "hspace": 0.4, "wspace": 0.2}
     axes = fig.subplot_mosaic("sss;crp", height_ratios=[1.4, 1], gridspec_kw=margins)

@@ -53,7 +53,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
     if f"{metric}_low" in scores:
         bounds = scores[[f"{metric}_low", f"{metric}_high"]].to_numpy()[order].T
         right.vlines(place, *bounds, color=RECORDED, lw=0.6, label="95% interval")
-    right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(min(low, 0), 1.1))
+    right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(1.1 * low, 1.1))
     right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     return made
 

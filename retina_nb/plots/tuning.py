@@ -11,7 +11,7 @@ from matplotlib.projections.polar import PolarAxes
 from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
 
-_GROUPS = (TWIN, "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "0.25")
+_GROUPS = ("0.25", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", TWIN, TRUTH)
 
 
 def show_flash_responses(flashes: FlashResponses, groups: Sequence[str]) -> Figure:
@@ -148,7 +148,7 @@ def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None 
     right.set_xticks(np.deg2rad([0, 90, 180, 270]), ["right", "up", "left", "down"], fontsize=8)
     right.set_title("preferred directions of the selective cells", fontsize=9)
     if planted is not None:
-        left.set_title("filled: planted as direction-selective", fontsize=9)
+        left.set_title("filled: planted as direction-selective; lines: what is taken for it", fontsize=9)
     return made
 
 
