@@ -55,7 +55,7 @@ def is_current(run: Path, notebook: Path) -> bool:
 
 
 def write_pages(runs: Iterable[Path], pages: Path, repository: str | None = None) -> None:
-    """Put what Sphinx makes the site of into a folder; with OWNER/NAME on GitHub, notebooks can be opened from there."""
+    """Put what Sphinx makes the site of into a folder; with OWNER/NAME on GitHub, notebooks open from there."""
     (pages / "notebooks").mkdir(parents=True)
     for page in HERE.glob("*.md"):
         shutil.copy(page, pages)
