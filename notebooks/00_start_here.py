@@ -117,7 +117,7 @@ if "truth" in models:
 #
 # Choose a cell, a stimulus, and drag: the response is redrawn as you do.
 
-# %%
+# %% tags=["thumbnail"]
 explorer = widgets.explore_twin(model, truth=models.get("truth"))
 explorer
 

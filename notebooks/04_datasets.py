@@ -90,7 +90,7 @@ if repeated is not None:
 audit = rnb.audit(recordings, seed=seed)
 print(audit)
 
-# %%
+# %% tags=["thumbnail"]
 plots.show_audit(audit);
 
 # %% [markdown]

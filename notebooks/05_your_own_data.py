@@ -177,7 +177,7 @@ fit = rnb.fit(twin, recordings, max_epochs=max_epochs, seed=seed, **twin.config[
 scores = rnb.evaluate(twin, recordings, seed=seed)
 scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "cc_max"]].describe()
 
-# %%
+# %% tags=["thumbnail"]
 plots.show_scores(scores)
 # %% [markdown]
 # Keep the twin; whoever loads it needs nothing else:

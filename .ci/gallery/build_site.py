@@ -11,7 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
@@ -68,17 +68,19 @@ def write_notebook(run: Path, folder: Path, repository: str | None) -> str:
     """Put a run among the pages and return its card for the index."""
     document = nbformat.read(run, as_version=4)
     title = clean(document)
+    first = document.cells[0]  # notebooks speak of each other by number
+    first.source = first.source.replace(f"# {title}", f"# {run.stem[:2]} · {title}", 1)
     if repository:
         document.cells.insert(1, new_markdown_cell(launch_line(repository, run.name)))
     nbformat.write(document, folder / run.name)
     options = f":link: notebooks/{run.stem}\n:link-type: doc\n"
-    if picture := next(pictures(document), None):
+    if picture := thumbnail(document):
         picture.thumbnail((WIDTH, WIDTH))
         picture.save(folder / f"{run.stem}.png")
-        options += f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
-    aim = re.search(r"\*\*What you'll do\*\*: (.+?)(?=\n\*\*|\n\n|\Z)", document.cells[0].source, re.DOTALL)
-    text = aim[1][:1].upper() + aim[1][1:].replace("\n", " ") if aim else ""
-    return f":::{{grid-item-card}} {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
+        options += f":img-top: notebooks/{run.stem}.png\n:img-alt: A figure of {run.stem}\n"
+    aim = re.search(r"\*\*What you'll do\*\*: (.+?\.)\s", document.cells[0].source, re.DOTALL)
+    text = aim[1][:1].upper() + " ".join(aim[1][1:].split()) if aim else ""
+    return f":::{{grid-item-card}} {run.stem[:2]} · {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
 
 
 def launch_line(repository: str, notebook: str) -> str:
@@ -105,12 +107,12 @@ def clean(document: nbformat.NotebookNode) -> str:
     return headings[1]
 
 
-def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
-    """The figures of a notebook, in order."""
-    for cell in document.cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                yield Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+def thumbnail(document: nbformat.NotebookNode) -> Image.Image | None:
+    """The figure of the cell that is tagged `thumbnail`, or else the first figure."""
+    cells = sorted(document.cells, key=lambda cell: "thumbnail" not in cell.metadata.get("tags", []))
+    outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+    found = next((data["image/png"] for data in outputs if "image/png" in data), None)
+    return Image.open(io.BytesIO(base64.b64decode(found))) if found else None
 
 
 def tables(readme: Path, pages: Path) -> str:

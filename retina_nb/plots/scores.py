@@ -79,8 +79,9 @@ def show_positions(
         xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), aspect="equal", xlabel="x (pixels)", ylabel="y (pixels)"
     )
     left.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
     distance = np.hypot(*(found - expected).T)
+    if (distance >= 3.8).any():
+        right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
     right.hist(distance.clip(max=3.9), bins=np.arange(0, 4.2, 0.2), color=TWIN)
     right.axvline(1, color=CEILING)
     unit = "" if np.isnan(pixel_um) else f" of {pixel_um:g} µm"
