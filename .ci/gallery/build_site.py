@@ -66,7 +66,8 @@ def write_pages(runs: Iterable[Path], pages: Path, repository: str | None = None
 
 def write_notebook(run: Path, folder: Path, repository: str | None) -> str:
     """Put a run among the pages and return its card for the index."""
-    document = nbformat.read(run, as_version=4)
+    text = run.read_text(encoding="utf-8").replace(str(run.parent.absolute()), f"runs/{run.stem}")
+    document = nbformat.reads(text, as_version=4)
     title = clean(document)
     first = document.cells[0]  # notebooks speak of each other by number
     first.source = first.source.replace(f"# {title}", f"# {run.stem[:2]} · {title}", 1)

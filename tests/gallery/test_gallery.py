@@ -120,6 +120,15 @@ def test_the_reference_names_axes_and_links_types(site: Path) -> None:
     assert "Names of the stimulus channels: those of the recordings" in page  # not taken for a type
 
 
+def test_a_page_does_not_tell_where_on_this_machine_it_was_made(tmp_path: Path) -> None:
+    run = tmp_path / "home" / "01_first.ipynb"
+    write_run(run, "What?", new_output("stream", text=f"kept in {run.parent}/twin.safetensors"))
+    build_site.write_pages([run], tmp_path / "pages")
+    page = (tmp_path / "pages" / "notebooks" / run.name).read_text()
+    assert "kept in runs/01_first/twin.safetensors" in page
+    assert str(tmp_path) not in page
+
+
 def test_pages_open_in_colab_and_on_binder_where_the_repository_is_known(site: Path, tmp_path: Path) -> None:
     assert "colab" not in (site / "notebooks" / "01_first.html").read_text()
     run = write_run(tmp_path / "01_first.ipynb", "What is first?")
