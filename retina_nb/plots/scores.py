@@ -86,4 +86,5 @@ def show_positions(
     right.axvline(1, color=CEILING)
     unit = "" if np.isnan(pixel_um) else f" of {pixel_um:g} µm"
     right.set(xlabel=f"distance from the {expected_name} (pixels{unit})", ylabel="neurons")
+    right.yaxis.set_major_locator(MaxNLocator(integer=True))
     return made
