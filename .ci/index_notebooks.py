@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import jupytext
+from launch import first_cell, github_repository, launchers
 
+ROOT = Path(__file__).parents[1]
 HEAD = """\
 # The series
 
@@ -17,14 +19,19 @@ HEAD = """\
 `make lab` opens the first of them in JupyterLab. Each has a cell of parameters that you may edit, or set from a shell:
 `retina-nb run notebooks/NN_topic.ipynb -p NAME VALUE`, or `-f FILE` with a file of parameters for a larger run.
 
-| notebook | question | what you need | takes | files of parameters |
-|---|---|---|---|---|
 """
+COLUMNS = ["notebook", "question", "what you need", "takes", "files of parameters"]
 
 
-def index(folder: Path) -> tuple[str, list[str]]:
-    """The text of the index, and complaints about notebooks whose first cell does not say what belongs in it."""
-    rows, complaints = [], []
+def index(folder: Path, repository: str | None = None) -> tuple[str, list[str]]:
+    """The text of the index, and complaints about notebooks whose first cell does not say what belongs in it.
+
+    Args:
+        folder: Where the notebooks are.
+        repository: OWNER/NAME on GitHub, from which Colab and Binder can open them; without, nothing is said of these.
+    """
+    columns = COLUMNS + ["open in"] * bool(repository)
+    rows, complaints = [row(columns), f"|{'---|' * len(columns)}\n"], []
     for source in sorted(folder.glob("[0-9][0-9]_*.py")):
         first = " ".join(jupytext.read(source, fmt="py:percent").cells[0].source.split())
         title = re.match(r"# (.+?\?)", first)
@@ -40,13 +47,21 @@ def index(folder: Path) -> tuple[str, list[str]]:
         ]
         takes = need[2][0].lower() + need[2][1:]
         cells = [f"[{source.stem}]({source.stem}.ipynb)", title[1], need[1], takes, ", ".join(larger)]
-        rows.append(f"| {' | '.join(cells)} |\n")
-    return HEAD + "".join(rows), complaints
+        if repository:
+            found = launchers(repository, f"notebooks/{source.stem}.ipynb")
+            cells.append(", ".join(f"[{name}]({address})" for name, address in found.items()))
+        rows.append(row(cells))
+    online = f"Colab needs a first cell: `{first_cell(repository)}`.\n\n" if repository else ""
+    return HEAD + online + "".join(rows), complaints
 
 
-def sync_index(folder: Path, check: bool) -> list[str]:
+def row(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |\n"
+
+
+def sync_index(folder: Path, check: bool, repository: str | None = None) -> list[str]:
     """Write the index if it differs (unless `check`) and return the complaints that are left."""
-    text, complaints = index(folder)
+    text, complaints = index(folder, repository)
     readme = folder / "README.md"
     if complaints or (readme.exists() and readme.read_text(encoding="utf-8") == text):
         return complaints
@@ -59,7 +74,8 @@ def sync_index(folder: Path, check: bool) -> list[str]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[1] / "notebooks")
+    parser.add_argument("folder", type=Path, nargs="?", default=ROOT / "notebooks")
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    sys.exit("\n".join(sync_index(arguments.folder, arguments.check)) or 0)
+    repository = github_repository(ROOT / "pyproject.toml")
+    sys.exit("\n".join(sync_index(arguments.folder, arguments.check, repository)) or 0)

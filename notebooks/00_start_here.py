@@ -90,7 +90,9 @@ if "truth" in models:
 # ## What does a cell like best?
 #
 # A recorded cell can be shown a few movies. A twin can be asked for *the* movie, of all that there are, that excites a cell
-# most. It is found in a second, by climbing along the gradient of the response.
+# most. It is found in a second, by climbing along the gradient of the response. Left, some of its frames before the end of
+# the response that counts, red where they are brighter than grey and blue where they are darker; right, the map and the
+# course in time whose product comes closest to it (with the share that they hold), and the response.
 
 # %%
 best = most_exciting_inputs(model, session=session, neurons=favourite, seed=seed)
@@ -115,7 +117,7 @@ if "truth" in models:
 #
 # Choose a cell, a stimulus, and drag: the response is redrawn as you do.
 
-# %%
+# %% tags=["thumbnail"]
 explorer = widgets.explore_twin(model, truth=models.get("truth"))
 explorer
 

@@ -333,7 +333,7 @@ comparison.round(3)
 # %% [markdown]
 # Who wins depends on what a cell computes. The frame marks the best model of each type.
 
-# %%
+# %% tags=["thumbnail"]
 plots.show_medians(cc_norm, kinds, label="median CC$_{norm}$");
 
 # %% [markdown]

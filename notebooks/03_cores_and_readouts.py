@@ -131,7 +131,7 @@ plots.show_kernels(
 #
 # A mask says where a readout looks in the feature movie, which is smaller than the stimulus by the first kernel; it is
 # drawn where it lies on the screen, with the cell's true receptive field below. The point has up to four pixels, since
-# it lies between them; the free mask finds a blob that nobody told it to have.
+# it lies between them; the free mask finds blobs, of either sign, that nobody told it to have.
 
 # %%
 masked = {name: twin for name, twin in twins.items() if hasattr(twin.session_readout(first.session), "masks")}
@@ -207,8 +207,8 @@ rnb.zoo()[["dataset", "species", "cells", "input_shape", "rate_hz", "cached"]]
 # %% [markdown]
 # ## What we learned
 #
-# - Readouts that know cells look at one place (mask, point) learn it from the few data there are; a mask that is free in
-#   every pixel has to find that out first.
+# - Readouts that know cells look at one place (mask, point) find it to a pixel from the few data there are. A mask that is
+#   free in every pixel finds it for half of the cells; it predicts them as well, with what lies around.
 # - Kernels that are products of space and time have a fraction of the parameters of free ones, and at this price far
 #   better scores.
 # - A second layer does not pay here: subunits and their pool are one rectification, for which one layer and the readout

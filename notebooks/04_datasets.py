@@ -90,7 +90,7 @@ if repeated is not None:
 audit = rnb.audit(recordings, seed=seed)
 print(audit)
 
-# %%
+# %% tags=["thumbnail"]
 plots.show_audit(audit);
 
 # %% [markdown]
@@ -230,7 +230,7 @@ dropped[[column for column in ("session", "neuron", "type", "reason") if column 
 
 # %% [markdown]
 # A threshold is not neutral where some types respond less to this movie than others: they go first. Look at who is left.
-# (The simulated retina deals out noise to all types alike.)
+# The grey line is the threshold. (The simulated retina deals out noise to all types alike.)
 
 # %%
 if repeated is not None:

@@ -101,9 +101,11 @@ print(recording.summary())
 # Look at it before anything else. Does the movie look as it did on the screen? Do trials agree?
 
 # %%
-plots.show_stimulus(recording)
+plots.show_stimulus(recording);
+
 # %%
-plots.show_responses({recording.label(n): recording.trials()[:, :, n] for n in range(4)}, recording.rate)
+plots.show_responses({recording.label(n): recording.trials()[:, :, n] for n in range(4)}, recording.rate);
+
 # %% [markdown]
 # ## Our file
 #
@@ -177,8 +179,9 @@ fit = rnb.fit(twin, recordings, max_epochs=max_epochs, seed=seed, **twin.config[
 scores = rnb.evaluate(twin, recordings, seed=seed)
 scores[["cc_norm", "linear_nonlinear_cc_norm", "correlation", "cc_max"]].describe()
 
-# %%
-plots.show_scores(scores)
+# %% tags=["thumbnail"]
+plots.show_scores(scores);
+
 # %% [markdown]
 # Keep the twin; whoever loads it needs nothing else:
 #

@@ -165,7 +165,7 @@ relative = relative.div(relative["norm"], axis=0).set_index(types[:6])
 print("response relative to the norm alone:")
 print(relative.round(2).to_string())
 
-# %%
+# %% tags=["thumbnail"]
 def strongest(movie):
     """(height, width): the frame with the most contrast of any channel."""
     channel, frame = np.unravel_index((movie**2).sum(axis=(2, 3)).argmax(), movie.shape[:2])

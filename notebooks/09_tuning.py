@@ -147,7 +147,7 @@ plots.show_direction_test(gratings["twin"], planted_selective);
 # Two cells of each direction-selective type, and two others. Blue: the response to gratings, as a part of the largest; the
 # line is the vector sum; the green triangle is the planted direction.
 
-# %%
+# %% tags=["thumbnail"]
 strong = np.argsort(-gratings["twin"].dsi)
 first = [n for kind in dict.fromkeys(kinds[strong]) for n in np.flatnonzero(kinds == kind)[:2]]
 shown = [n for n in first if "DS" in kinds[n]][:8] + [n for n in first if "DS" not in kinds[n]][:4]

@@ -69,8 +69,8 @@ print(*[recording.label(neuron) for neuron in neurons], sep="\n")
 # ## Two colours
 #
 # A flash of the whole screen, with every contrast of green from -1 to 1 and every contrast of UV. The colour of the map is
-# the response, and an arrow points where it rises: to the right if more green would help, up if more UV would
-# (Höfling et al. 2024).
+# the response (yellow: the cell's largest), and an arrow points where it rises: to the right if more green would help, up
+# if more UV would (Höfling et al. 2024).
 
 # %%
 channels, height, width = model.stimulus_shape

@@ -120,10 +120,11 @@ plots.show_phenomenon(
     shown=shown("ON sustained", "ON transient", "OFF sustained", "OFF transient"),
     truth=found["latency advance (ms)"].get("truth"),
     seconds=(-0.05, 0.5),
+    conditions="contrast",
 );
 
 # %% [markdown]
-# Lines are contrasts. Drag the second flash towards the first, and make both stronger or larger.
+# Drag the second flash towards the first, and make both stronger or larger.
 
 # %%
 few = [groups.index(name) for name in shown("ON sustained", "ON transient", "OFF sustained", "OFF transient")]
@@ -154,6 +155,7 @@ plots.show_phenomenon(
     shown=shown("ON sustained", "ON transient", "OFF transient", "OFF alpha"),
     truth=found["omitted stimulus"].get("truth"),
     seconds=(-0.8, 0.5),
+    conditions="a flash every",
 )
 timing = {name: float(np.nanmedian(one.measures["timing"])) for name, one in found["omitted stimulus"].items()}
 print("seconds later per second of period (1: the cell knows when):", {name: round(one, 2) for name, one in timing.items()})

@@ -207,7 +207,7 @@ if len(set(kinds)) > 1:
 # which it is strongest), its course in time at the cross, and the frames of the movie that evoke it most, at this lag,
 # with a cross where the feature is.
 
-# %%
+# %% tags=["thumbnail"]
 if told is not None:
     pick = told.sort_values("area", ascending=False).drop_duplicates("row").head(5)
     rows = pick["row"].tolist()

@@ -102,7 +102,7 @@ print(f"correlation of planted and found noise correlations: {noise_recovered:.3
 # the noise that is left in an average over ten trials; a twin has none. And a twin compares cells that were never recorded
 # together. Sorted by type, blocks appear: cells of a type agree where their fields overlap, ON and OFF cells disagree.
 
-# %%
+# %% tags=["thumbnail"]
 both = {"twin": twin, "truth": truth}
 signal = {name: populations.signal_correlations(model, test_movie, neurons=cells) for name, model in both.items()}
 plots.show_correlations({name: found.values for name, found in signal.items()}, kinds);

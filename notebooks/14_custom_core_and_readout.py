@@ -208,7 +208,7 @@ plots.show_medians(cc_norm, kinds, label="median CC$_{norm}$");
 # since both are passed on. Nobody told the courses to peak within a tenth of a second and to turn over before that, nor
 # the maps to be compact, and not all are: with so few data, some are hardly used.
 
-# %%
+# %% tags=["thumbnail"]
 with torch.no_grad():
     fields, courses = twin.core.field.weight[:, 0, 0].numpy(), twin.core.course.weight[:, :, :, 0, 0].numpy()
 strongest = np.linalg.norm(courses, axis=2).argmax(axis=1)

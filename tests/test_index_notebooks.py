@@ -1,12 +1,16 @@
 """The index of the notebooks says what their first cells say."""
 
-import importlib.util
+import sys
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-SCRIPT = ROOT / ".ci" / "index_notebooks.py"
+sys.path.append(str(ROOT / ".ci"))
+
+from index_notebooks import sync_index  # noqa: E402
+from launch import github_repository  # noqa: E402
+
 SOURCE = """# %% [markdown]
 # # How tiny can a
 # notebook be?
@@ -19,15 +23,7 @@ n = 1
 """
 
 
-@pytest.fixture(scope="module")
-def sync_index():
-    spec = importlib.util.spec_from_file_location("index_notebooks", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.sync_index
-
-
-def test_a_row_for_each_notebook(sync_index, tmp_path, capsys):
+def test_a_row_for_each_notebook(tmp_path, capsys):
     (tmp_path / "01_tiny.py").write_text(SOURCE)
     (tmp_path / "params").mkdir()
     (tmp_path / "params" / "01_all_data.yaml").write_text("n: 1000\n")
@@ -41,7 +37,35 @@ def test_a_row_for_each_notebook(sync_index, tmp_path, capsys):
     assert row == f"| [01_tiny](01_tiny.ipynb) | How tiny can a notebook be? | {needs} | {larger} |"
 
 
-def test_a_notebook_that_does_not_say_what_it_needs_is_told(sync_index, tmp_path):
+def test_with_the_address_of_the_repository_colab_and_binder_open_each_notebook(tmp_path):
+    (tmp_path / "01_tiny.py").write_text(SOURCE)
+    assert sync_index(tmp_path, check=False, repository="somebody/retina") == []
+    text = (tmp_path / "README.md").read_text()
+    assert "`%pip install git+https://github.com/somebody/retina`" in text
+    head, rule, row = text.splitlines()[-3:]
+    assert head.count("|") == rule.count("|") == row.count("|") == 7
+    assert "[Colab](https://colab.research.google.com/github/somebody/retina/blob/main/notebooks/01_tiny.ipynb)" in row
+    assert "[Binder](https://mybinder.org/v2/gh/somebody/retina/main?urlpath=lab/tree/notebooks/01_tiny.ipynb)" in row
+    assert sync_index(tmp_path, check=True, repository="somebody/retina") == []
+    assert sync_index(tmp_path, check=True) != []
+
+
+@pytest.mark.parametrize(
+    ("urls", "expected"),
+    [
+        ("", None),
+        ('[project.urls]\nDocumentation = "https://github.com/somebody/other"', None),
+        ('[project.urls]\nRepository = "https://elsewhere.org/somebody/retina"', None),
+        ('[project.urls]\nRepository = "https://github.com/somebody/retina_nb"', "somebody/retina_nb"),
+        ('[project.urls]\nRepository = "https://github.com/some-body/a.retina.git"', "some-body/a.retina"),
+    ],
+)
+def test_the_repository_is_one_line_of_pyproject(tmp_path, urls, expected):
+    (tmp_path / "pyproject.toml").write_text(f'[project]\nname = "x"\n{urls}\n')
+    assert github_repository(tmp_path / "pyproject.toml") == expected
+
+
+def test_a_notebook_that_does_not_say_what_it_needs_is_told(tmp_path):
     (tmp_path / "01_tiny.py").write_text(SOURCE.replace("What you need", "What it takes"))
     (complaint,) = sync_index(tmp_path, check=False)
     assert "01_tiny.py: its first cell must" in complaint

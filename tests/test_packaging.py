@@ -1,6 +1,7 @@
 """What is declared is what is needed, and every place that declares it says the same."""
 
 import ast
+import os
 import re
 import sys
 import tomllib
@@ -35,6 +36,15 @@ def test_conda_users_get_the_same_packages(declared):
     assert conda.pop("python").specifier == PROJECT["requires-python"]
     expected = {canonicalize_name(CONDA_NAMES.get(name, name)): need.specifier for name, need in declared.items()}
     assert {name: need.specifier for name, need in conda.items() if name not in ONLY_CONDA} == expected
+
+
+def test_binder_gets_a_python_and_a_torch_that_the_package_takes_and_then_the_package(declared):
+    environment = yaml.safe_load((ROOT / ".binder" / "environment.yml").read_text())["dependencies"]
+    python = re.fullmatch(r"python=([0-9.]+)", environment[0])[1]
+    assert Requirement(f"python{PROJECT['requires-python']}").specifier.contains(python)
+    assert requirements(environment[1:])["pytorch"].specifier == declared["torch"].specifier
+    assert "pip install --no-cache-dir -e .\n" in (ROOT / ".binder" / "postBuild").read_text()
+    assert os.access(ROOT / ".binder" / "postBuild", os.X_OK)
 
 
 def test_the_lock_pins_everything_that_is_declared(declared):

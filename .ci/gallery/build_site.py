@@ -6,15 +6,17 @@ A run that is newer than its notebook and the library, and had the default param
 import argparse
 import base64
 import io
+import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import nbformat
 from check_links import broken_links
+from nbformat.v4 import new_markdown_cell
 from PIL import Image
 
 from retina_nb.errors import UserError
@@ -22,6 +24,10 @@ from retina_nb.sweeps import NotebookFailed, run_notebook
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+sys.path.append(str(HERE.parent))
+
+from launch import first_cell, github_repository, launchers  # noqa: E402
+
 RUNS = ROOT / "runs"
 WORK = RUNS / "gallery.work"
 BARE_WIDGET = {"application/vnd.jupyter.widget-view+json", "text/plain"}  # without a picture
@@ -48,29 +54,39 @@ def is_current(run: Path, notebook: Path) -> bool:
     return run.stat().st_mtime > newest and set(given) <= {"output_dir"}
 
 
-def write_pages(runs: Iterable[Path], pages: Path) -> None:
-    """Put what Sphinx makes the site of into a folder."""
+def write_pages(runs: Iterable[Path], pages: Path, repository: str | None = None) -> None:
+    """Put what Sphinx makes the site of into a folder; with OWNER/NAME on GitHub, notebooks open from there."""
     (pages / "notebooks").mkdir(parents=True)
     for page in HERE.glob("*.md"):
         shutil.copy(page, pages)
-    cards = "".join(write_notebook(run, pages / "notebooks") for run in runs)
+    cards = "".join(write_notebook(run, pages / "notebooks", repository) for run in runs)
     (pages / "cards.txt").write_text(f"::::{{grid}} 1 2 2 3\n:gutter: 3\n\n{cards}::::\n", encoding="utf-8")
     (pages / "tables.md").write_text(tables(ROOT / "README.md", pages), encoding="utf-8")
 
 
-def write_notebook(run: Path, folder: Path) -> str:
+def write_notebook(run: Path, folder: Path, repository: str | None) -> str:
     """Put a run among the pages and return its card for the index."""
-    document = nbformat.read(run, as_version=4)
+    text = run.read_text(encoding="utf-8").replace(str(run.parent.absolute()), f"runs/{run.stem}")
+    document = nbformat.reads(text, as_version=4)
     title = clean(document)
+    first = document.cells[0]  # notebooks speak of each other by number
+    first.source = first.source.replace(f"# {title}", f"# {run.stem[:2]} · {title}", 1)
+    if repository:
+        document.cells.insert(1, new_markdown_cell(launch_line(repository, run.name)))
     nbformat.write(document, folder / run.name)
     options = f":link: notebooks/{run.stem}\n:link-type: doc\n"
-    if picture := next(pictures(document), None):
+    if picture := thumbnail(document):
         picture.thumbnail((WIDTH, WIDTH))
         picture.save(folder / f"{run.stem}.png")
-        options += f":img-top: notebooks/{run.stem}.png\n:img-alt: First figure of {run.stem}\n"
-    aim = re.search(r"\*\*What you'll do\*\*: (.+?)(?=\n\*\*|\n\n|\Z)", document.cells[0].source, re.DOTALL)
-    text = aim[1][:1].upper() + aim[1][1:].replace("\n", " ") if aim else ""
-    return f":::{{grid-item-card}} {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
+        options += f":img-top: notebooks/{run.stem}.png\n:img-alt: A figure of {run.stem}\n"
+    aim = re.search(r"\*\*What you'll do\*\*: (.+?\.)\s", document.cells[0].source, re.DOTALL)
+    text = aim[1][:1].upper() + " ".join(aim[1][1:].split()) if aim else ""
+    return f":::{{grid-item-card}} {run.stem[:2]} · {title}\n{options}\n{text}\n\n`{run.stem}`\n:::\n\n"
+
+
+def launch_line(repository: str, notebook: str) -> str:
+    links = [f"[Open in {name}]({url})" for name, url in launchers(repository, f"notebooks/{notebook}").items()]
+    return f"{' '.join(links)}\n\nOn Colab, first run this in a cell of its own: `{first_cell(repository)}`"
 
 
 def clean(document: nbformat.NotebookNode) -> str:
@@ -92,12 +108,12 @@ def clean(document: nbformat.NotebookNode) -> str:
     return headings[1]
 
 
-def pictures(document: nbformat.NotebookNode) -> Iterator[Image.Image]:
-    """The figures of a notebook, in order."""
-    for cell in document.cells:
-        for output in cell.get("outputs", []):
-            if "image/png" in output.get("data", {}):
-                yield Image.open(io.BytesIO(base64.b64decode(output.data["image/png"])))
+def thumbnail(document: nbformat.NotebookNode) -> Image.Image | None:
+    """The figure of the cell that is tagged `thumbnail`, or else the first figure."""
+    cells = sorted(document.cells, key=lambda cell: "thumbnail" not in cell.metadata.get("tags", []))
+    outputs = (output.get("data", {}) for cell in cells for output in cell.get("outputs", []))
+    found = next((data["image/png"] for data in outputs if "image/png" in data), None)
+    return Image.open(io.BytesIO(base64.b64decode(found))) if found else None
 
 
 def tables(readme: Path, pages: Path) -> str:
@@ -131,7 +147,8 @@ def main() -> None:
     except (NotebookFailed, UserError) as error:
         sys.exit(str(error))
     shutil.rmtree(WORK, ignore_errors=True)
-    write_pages(runs, WORK / "pages")
+    # Whose workflow builds the site knows its repository.
+    write_pages(runs, WORK / "pages", os.environ.get("GITHUB_REPOSITORY") or github_repository(ROOT / "pyproject.toml"))
     build(WORK / "pages", RUNS / "gallery")
     print(f"open {RUNS / 'gallery' / 'index.html'}")
 

@@ -30,6 +30,7 @@ def show_comparison(table: pd.DataFrame, *, label: str) -> Figure:
         ax.set(xlabel=xlabel)
         ax.xaxis.set_major_locator(MaxNLocator(5))
     left.set_yticks(place, table.index)
+    left.set_ylim(-0.5, len(table) - 0.5)
     right.axvline(0, color=CEILING, zorder=0)
     right.set_title("bars: 95% of bootstrap samples over neurons", loc="right", fontsize=9)
     return made

@@ -8,9 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.features import Features
-from retina_nb.plots.style import CEILING, CHANNEL_MAPS, figure
-
-_COLOURS = ("#009E73", "#7B5AA6", "0.3")
+from retina_nb.plots.style import CEILING, CHANNEL_COLOURS, CHANNEL_MAPS, RECORDED, figure
 
 
 def show_features(
@@ -34,6 +32,7 @@ def show_features(
     count = found.filters.shape[1]
     columns = count + 1 + max((len(one) for one, _ in clips), default=0)
     made, axes = figure(len(rows), columns, size=(1.25 * columns + 1.5, 1.3 * len(rows)), squeeze=False)
+    colours = [CHANNEL_COLOURS.get(name, RECORDED) for name in (*channels, *[""] * count)]
     seconds = np.arange(1 - found.filters.shape[2], 1) / found.rate
     for line, row, title, (some, where) in zip(axes, rows, titles, clips, strict=True):
         kernel = found.filters[row]
@@ -43,7 +42,7 @@ def show_features(
         for number, ax in enumerate(line[:count]):
             ax.imshow(kernel[number, lag], cmap="RdBu_r", vmin=-top, vmax=top)
             ax.plot(x, y, "k+", ms=4)
-            line[count].plot(seconds, kernel[number, :, y, x], color=_COLOURS[number % 3], lw=1.2)
+            line[count].plot(seconds, kernel[number, :, y, x], color=colours[number], lw=1.2)
         line[count].axhline(0, color=CEILING, lw=0.6)
         line[count].tick_params(labelsize=7)
         line[count].set(yticks=[])

@@ -20,10 +20,13 @@ def show_contrast_gradients(found: ContrastGradients, titles: Sequence[str], *, 
         titles: of each neuron.
         every: an arrow for so many contrasts.
     """
-    made, axes = figure(1, len(titles), size=(2.3 * len(titles) + 0.4, 2.7), squeeze=False, sharey=True)
+    columns = len(titles) if len(titles) < 5 else -(-len(titles) // 2)
+    rows = -(-len(titles) // columns)
+    size = (2.6 * columns + 0.4, 2.9 * rows)
+    made, axes = figure(rows, columns, size=size, squeeze=False, sharex=True, sharey=True)
     step = (found.first[-1] - found.first[0]) / max(len(found.first) - 1, 1) / 2
     extent = (found.first[0] - step, found.first[-1] + step, found.second[0] - step, found.second[-1] + step)
-    for neuron, (ax, title) in enumerate(zip(axes[0], titles, strict=True)):
+    for neuron, (ax, title) in enumerate(zip(axes.flat, titles, strict=False)):
         ax.imshow(found.response[neuron].T, origin="lower", extent=extent, cmap="viridis", aspect="equal")
         arrows = found.gradient[neuron][:, ::every, ::every]
         longest = max(np.linalg.norm(arrows, axis=0).max(), 1e-12)
@@ -32,8 +35,12 @@ def show_contrast_gradients(found: ContrastGradients, titles: Sequence[str], *, 
         ax.axhline(0, color=CEILING, lw=0.5)
         ax.axvline(0, color=CEILING, lw=0.5)
         ax.set_title(title, fontsize=9)
-        ax.set(xlabel=f"contrast of {found.channels[0]}")
-    axes[0, 0].set_ylabel(f"contrast of {found.channels[1]}")
+    for ax in axes.flat[len(titles) :]:
+        ax.set_visible(False)
+    for ax in axes[-1]:
+        ax.set_xlabel(f"contrast of {found.channels[0]}")
+    for ax in axes[:, 0]:
+        ax.set_ylabel(f"contrast of {found.channels[1]}")
     return made
 
 
@@ -109,13 +116,14 @@ def show_polarity(local: LocalSpikeTriggeredAverages, rows: Sequence[int], title
         rows: neurons, a panel each.
         titles: of the neurons.
     """
-    made, axes = figure(1, len(rows), size=(2 * len(rows) + 0.4, 2), squeeze=False)
+    made, axes = figure(1, len(rows), size=(1.7 * len(rows) + 0.4, 2), squeeze=False)
     for ax, row, title in zip(axes[0], rows, titles, strict=True):
         polarity = local.polarity[row]
         top = np.abs(polarity).max() * 1.05
         ax.hist(polarity, bins=np.linspace(-top, top, 31), color=TWIN)
         ax.axvline(0, color="k", lw=0.8)
         ax.set(yticks=[], title=title)
-        ax.title.set_fontsize(9)
-    axes[0, 0].set_xlabel("polarity: OFF < 0 < ON")
+        ax.title.set_fontsize(8)
+    axes[0, 0].set_ylabel("images")
+    made.supxlabel("polarity: OFF < 0 < ON", fontsize=9)
     return made

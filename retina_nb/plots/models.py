@@ -8,7 +8,7 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from retina_nb.plots.style import CEILING, COLOURS, RECORDED, TRUTH, TWIN, figure
+from retina_nb.plots.style import CEILING, COLOURS, RECORDED, TWIN, figure
 
 _OTHERS = (TWIN, "#E69F00", "#CC79A7", "#56B4E9", "#D55E00")
 
@@ -111,7 +111,7 @@ def show_medians(scores: pd.DataFrame, groups: Sequence[str], *, label: str) -> 
     for (row, column), value in np.ndenumerate(medians.to_numpy()):
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=8, color="w" if value < 0.6 else "k")
     for row, column in enumerate(medians.dropna(how="all").fillna(-np.inf).to_numpy().argmax(axis=1)):
-        ax.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, edgecolor=TRUTH, lw=2))
+        ax.add_patch(Rectangle((column - 0.47, row - 0.45), 0.94, 0.9, fill=False, edgecolor="k", lw=2))
     ax.set(yticks=range(len(medians)), yticklabels=medians.index)
     ax.set_xticks(range(medians.shape[1]), [name.replace(" ", "\n", 1) for name in medians.columns], fontsize=8)
     ax.tick_params(length=0, top=False)

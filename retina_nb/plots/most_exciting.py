@@ -9,10 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.most_exciting import MostExciting, space_time_parts
-from retina_nb.plots.style import CEILING, RECORDED, TWIN, figure
-
-# The channels' courses in time, in the colours of their maps.
-_COURSES = {"green": "#006d2c", "UV": "#6a51a3"}
+from retina_nb.plots.style import CEILING, CHANNEL_COLOURS, RECORDED, TWIN, figure
 
 
 def show_most_exciting(made: MostExciting, row: int = 0, *, frames: int = 6, title: str = "") -> Figure:
@@ -122,7 +119,6 @@ def show_climb(made: MostExciting, path: Sequence[float], *, turns: Sequence[int
         title: above the figure.
     """
     # It is drawn many times a second: a layout that is computed takes as long as all the rest.
-    # It is drawn many times a second: a layout that is computed takes as long as all the rest.
     fig = plt.figure(figsize=(8.6, 4.2))
     margins = {"left": 0.06, "right": 0.98, "top": 0.93, "bottom": 0.11, "hspace": 0.4, "wspace": 0.2}
     axes = fig.subplot_mosaic("sss;crp", height_ratios=[1.4, 1], gridspec_kw=margins)
@@ -172,7 +168,7 @@ def show_courses(ax: Axes, seconds: np.ndarray, courses: np.ndarray, channels: S
     """Courses in time, a line for each channel, on an axis of another figure."""
     ax.axhline(0, color=CEILING, lw=0.8)
     for channel, course in zip(channels, courses, strict=True):
-        ax.plot(seconds, course, lw=1.5, label=channel, color=_COURSES.get(channel, RECORDED))
+        ax.plot(seconds, course, lw=1.5, label=channel, color=CHANNEL_COLOURS.get(channel, RECORDED))
     ax.legend(frameon=False, fontsize=7, loc="best")
     ax.set_title("course (contrast)", fontsize=8)
     ax.tick_params(labelsize=7)

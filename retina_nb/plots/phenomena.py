@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from matplotlib.figure import Figure
 
 from retina_nb.analyses.phenomena import Phenomenon
-from retina_nb.plots.style import CEILING, RECORDED, TRUTH, TWIN, figure
+from retina_nb.plots.style import CEILING, TRUTH, TWIN, figure
 
-_CONDITIONS = (TWIN, "#E69F00", RECORDED, "#CC79A7", "#56B4E9", "#D55E00")
+_CONDITIONS = ("0.25", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00")  # neither the twin's colour nor the truth's
 
 
 def show_phenomenon(
@@ -17,6 +17,7 @@ def show_phenomenon(
     shown: Sequence[str],
     truth: Phenomenon | None = None,
     seconds: tuple[float, float] | None = None,
+    conditions: str = "",
 ) -> Figure:
     """The responses of one cell of each group, its first, to each stimulus; a column for each group.
 
@@ -26,6 +27,7 @@ def show_phenomenon(
         shown: the groups to draw.
         truth: what the true cells do, in a row below.
         seconds: the time to draw; all if None.
+        conditions: what the stimuli differ in, said beside their names.
     """
     rows = [("twin", found)] + ([("truth", truth)] if truth is not None else [])
     size = (2.6 * len(shown) + 0.6, 1.6 * len(rows) + 0.8)
@@ -43,6 +45,7 @@ def show_phenomenon(
                 ax.set_xlim(*seconds)
         line[0].set_ylabel(label, color=TRUTH if label == "truth" else TWIN)
     handles, labels = axes[0, 0].get_legend_handles_labels()
+    labels = [f"{conditions} {label}".strip() for label in labels]
     made.legend(handles, labels, frameon=False, fontsize=8, loc="outside upper center", ncols=len(labels))
     made.supxlabel("time (s)", fontsize=9)
     made.supylabel("events per second above grey", fontsize=9)

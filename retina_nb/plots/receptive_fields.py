@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
 from retina_nb.plots.style import BASELINE, CEILING, COLOURS, RECORDED, TRUTH, TWIN, figure
 
-_GROUPS = (TWIN, BASELINE, "#CC79A7", "#D55E00", "#56B4E9", RECORDED, "#F0E442", "0.6")
+_GROUPS = (RECORDED, BASELINE, "#CC79A7", "#D55E00", "#56B4E9", TWIN, "0.6", "#F0E442")
 
 
 def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str, float] | None = None) -> Figure:

@@ -85,7 +85,8 @@ def show_predictions(panels: Sequence[Prediction], rate: float, *, seconds: floa
     for ax, panel in zip(axes[:, 0], panels, strict=True):
         show_prediction(ax, panel, rate, seconds=seconds)
         ax.set_title(panel.title, loc="left", fontsize=9)
-    axes[0, 0].legend(loc="lower right", bbox_to_anchor=(1, 1), frameon=False, fontsize=8, ncols=4)
+    lines = axes[0, 0].get_legend_handles_labels()
+    made.legend(*lines, loc="outside upper right", frameon=False, fontsize=8, ncols=4)  # where no title is so long
     axes[-1, 0].set(xlabel="time (s)")
     return made
 

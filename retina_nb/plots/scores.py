@@ -53,7 +53,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
     if f"{metric}_low" in scores:
         bounds = scores[[f"{metric}_low", f"{metric}_high"]].to_numpy()[order].T
         right.vlines(place, *bounds, color=RECORDED, lw=0.6, label="95% interval")
-    right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(min(low, 0), 1.1))
+    right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(1.1 * low, 1.1))
     right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     return made
 
@@ -79,10 +79,12 @@ def show_positions(
         xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), aspect="equal", xlabel="x (pixels)", ylabel="y (pixels)"
     )
     left.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
-    right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
     distance = np.hypot(*(found - expected).T)
+    if (distance >= 3.8).any():
+        right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
     right.hist(distance.clip(max=3.9), bins=np.arange(0, 4.2, 0.2), color=TWIN)
     right.axvline(1, color=CEILING)
     unit = "" if np.isnan(pixel_um) else f" of {pixel_um:g} µm"
     right.set(xlabel=f"distance from the {expected_name} (pixels{unit})", ylabel="neurons")
+    right.yaxis.set_major_locator(MaxNLocator(integer=True))
     return made

@@ -12,6 +12,8 @@ COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH, "planted"
     "subunits": "#D55E00",
     "average": RECORDED,
 }
+# The channels' courses in time are drawn in the colours of their maps.
+CHANNEL_COLOURS = {"green": "#006d2c", "UV": "#6a51a3"}
 CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 
 

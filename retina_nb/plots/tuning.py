@@ -11,7 +11,7 @@ from matplotlib.projections.polar import PolarAxes
 from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
 
-_GROUPS = (TWIN, "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "0.25")
+_GROUPS = ("0.25", "#E69F00", "#56B4E9", "#CC79A7", "#D55E00", TWIN, TRUTH)
 
 
 def show_flash_responses(flashes: FlashResponses, groups: Sequence[str]) -> Figure:
@@ -148,7 +148,7 @@ def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None 
     right.set_xticks(np.deg2rad([0, 90, 180, 270]), ["right", "up", "left", "down"], fontsize=8)
     right.set_title("preferred directions of the selective cells", fontsize=9)
     if planted is not None:
-        left.set_title("filled: planted as direction-selective", fontsize=9)
+        left.set_title("filled: planted as direction-selective; lines: what is taken for it", fontsize=9)
     return made
 
 
@@ -160,10 +160,14 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
         groups: each cell's group.
         shown: for each panel, the groups to draw.
     """
-    made, axes = figure(1, len(curves), size=(2.9 * len(curves), 2.9), sharey=True, squeeze=False)
+    columns = len(curves) if len(curves) < 5 else -(-len(curves) // 2)
+    rows = -(-len(curves) // columns)
+    made, axes = figure(rows, columns, size=(3.1 * columns, 2.5 * rows + 0.3), sharey=True, squeeze=False)
     names = list(dict.fromkeys(name for part in shown for name in part))
     colours = dict(zip(names, _GROUPS, strict=False))
-    for ax, curve, part in zip(axes[0], curves, shown, strict=True):
+    for ax in axes.flat[len(curves) :]:
+        ax.set_visible(False)
+    for ax, curve, part in zip(axes.flat, curves, shown, strict=False):
         for name in part:
             members = (np.asarray(groups) == name) & curve.responsive
             if not members.any():
@@ -175,10 +179,11 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
         unit = f" ({curve.unit})" if curve.unit else ""
         ax.axhline(0, color=CEILING, lw=0.8, zorder=0)
         ax.set_xscale("log", base=2)
-        ax.set_xticks(curve.values, [f"{value:g}" for value in curve.values], fontsize=7, rotation=45)
+        ax.set_xticks(curve.values, [f"{value:g}" for value in curve.values], fontsize=8, rotation=45)
         ax.minorticks_off()
         ax.set(xlabel=curve.variable + unit, ylim=(-0.1, 1.1))
-    axes[0, 0].set_ylabel("response / peak")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("response / peak")
     handles = [axes[0, 0].plot([], [], "o-", ms=3, color=colour, label=name)[0] for name, colour in colours.items()]
     made.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=min(len(names), 7))
     return made

@@ -17,7 +17,7 @@ from retina_nb.widgets.controls import control, slider
 _SPEEDS = {"a tenth": 0.1, "a quarter": 0.25, "half": 0.5, "as recorded": 1.0, "double": 2.0}
 # Frames of one picture: a browser keeps what it decoded of those near the frame on screen.
 _STRIP = 15
-_PRINTED, _LONGEST = 6, 3000
+_PRINTED, _LONGEST = 9, 3000
 
 
 class _Row(ipw.Layout):
@@ -95,7 +95,7 @@ class Player(ipw.HBox):
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         printed = np.linspace(0, self._frames.shape[1] - 1, min(_PRINTED, self._frames.shape[1])).astype(int)
-        row = film_row(self._film(printed, height=144), [self._captions[number] for number in printed])
+        row = film_row(self._film(printed, height=108), [self._captions[number] for number in printed])
         data = super()._repr_mimebundle_(**options) | {"image/png": b64encode(row).decode()}
         return data, {"image/png": {"alt": f"Frames of a stimulus of {len(self._captions) / self._rate:.1f} s"}}
 

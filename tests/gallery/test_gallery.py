@@ -40,7 +40,7 @@ def output(**data: Any) -> nbformat.NotebookNode:
 
 def write_run(path: Path, title: str, *outputs: nbformat.NotebookNode, **parameters: Any) -> Path:
     """An executed notebook, as papermill leaves it."""
-    aims = "**What you'll do**: look at $\\frac{1}{n}$\nof it.\n**What you'll learn**: it."
+    aims = "- **What you'll do**: look at $\\frac{1}{n}$\n  of it. Then play.\n- **What you'll learn**: it."
     intro = f"# {title}\n\nWhy CC$_{{norm}}$?\n\n{aims}"
     told = new_code_cell('output_dir = "/somewhere"', metadata={"tags": ["injected-parameters"]})
     cells = [
@@ -77,12 +77,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_notebook_has_a_card_with_a_picture_and_words(site: Path) -> None:
     index = (site / "index.html").read_text()
     assert index.count('class="sd-card-img-top"') == 2
-    for name, title in (("01_first", "What is first?"), ("02_second", "What is next?")):
-        assert f'alt="First figure of {name}"' in index
+    for name, title in (("01_first", "01 · What is first?"), ("02_second", "02 · What is next?")):
+        assert f'alt="A figure of {name}"' in index
         assert title in index
         assert f'href="notebooks/{name}.html"' in index
     assert "Look at " in index
     assert "<mfrac>" in index
+    assert "Then play" not in index  # the first sentence will do
+    assert "learn" not in index
+
+
+def test_the_picture_of_a_card_is_the_first_or_the_one_that_is_tagged(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "01_first.ipynb", "What?", output(image_png=png("red")))
+    document = nbformat.read(run, as_version=4)
+    document.cells.append(new_code_cell("2", outputs=[output(image_png=png("lime"))]))
+    assert build_site.thumbnail(document).getpixel((0, 0)) == (255, 0, 0)
+    document.cells[-1].metadata["tags"] = ["thumbnail"]
+    assert build_site.thumbnail(document).getpixel((0, 0)) == (0, 255, 0)
+    assert build_site.thumbnail(new_notebook()) is None
 
 
 def test_notebooks_show_figures_tables_and_formulas_and_not_where_they_ran(site: Path) -> None:
@@ -106,6 +118,26 @@ def test_the_reference_names_axes_and_links_types(site: Path) -> None:
     assert "batch channel time height width" in text
     assert 'href="#retina_nb.analyses.subjects.Subject"' in page
     assert "Names of the stimulus channels: those of the recordings" in page  # not taken for a type
+
+
+def test_a_page_does_not_tell_where_on_this_machine_it_was_made(tmp_path: Path) -> None:
+    run = tmp_path / "home" / "01_first.ipynb"
+    write_run(run, "What?", new_output("stream", text=f"kept in {run.parent}/twin.safetensors"))
+    build_site.write_pages([run], tmp_path / "pages")
+    page = (tmp_path / "pages" / "notebooks" / run.name).read_text()
+    assert "kept in runs/01_first/twin.safetensors" in page
+    assert str(tmp_path) not in page
+
+
+def test_pages_open_in_colab_and_on_binder_where_the_repository_is_known(site: Path, tmp_path: Path) -> None:
+    assert "colab" not in (site / "notebooks" / "01_first.html").read_text()
+    run = write_run(tmp_path / "01_first.ipynb", "What is first?")
+    build_site.write_pages([run], tmp_path / "pages", "somebody/retina")
+    cells = nbformat.read(tmp_path / "pages" / "notebooks" / "01_first.ipynb", as_version=4).cells
+    assert [cells[0].source[:8], cells[2].source] == ["# 01 · W", "## The look"]
+    assert "[Open in Colab](https://colab.research.google.com/github/somebody/retina/blob/main/" in cells[1].source
+    assert "[Open in Binder](https://mybinder.org/v2/gh/somebody/retina/main?urlpath=lab/tree/" in cells[1].source
+    assert "`%pip install git+https://github.com/somebody/retina`" in cells[1].source
 
 
 def test_tables_of_the_readme_are_there(site: Path) -> None:

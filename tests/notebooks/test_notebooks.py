@@ -130,5 +130,7 @@ def test_a_notebook_runs_with_small_parameters(notebook, tmp_path):
     executed = nbformat.read(run_notebook(notebook, tmp_path, SMALL[notebook.stem]), as_version=4)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs)
+    values = [output.data["text/plain"] for output in outputs if output.output_type == "execute_result"]
+    assert not [value for value in values if value.startswith("<Figure")], "shown twice: end its line with a semicolon"
     assert not [output.text for output in outputs if output.get("name") == "stderr"]
     assert json.loads((tmp_path / "results.json").read_text()).keys() >= RESULTS[notebook.stem]

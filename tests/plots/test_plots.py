@@ -28,7 +28,7 @@ def test_responses_and_predictions_have_a_row_for_each_panel_with_units():
     panel = plots.Prediction("cell", trials, {"twin": np.ones(70), "linear-nonlinear": np.ones(60)})
     figure = plots.show_predictions([panel], 30.0)
     assert figure.axes[0].get_ylabel() == "rate (1/s)"
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == [
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "recorded, mean over trials",
         "twin",
         "linear-nonlinear",
