@@ -87,6 +87,23 @@ def test_parallel_coordinates_have_a_line_for_each_run(runs):
     assert {"0.001", "0.01", "0.1", "[8]", "[8, 8]", "preset", "0.5"} <= {text.get_text() for text in ax.texts}
 
 
+@pytest.mark.parametrize("absent", [np.nan, "preset"])
+def test_a_parameter_that_only_some_runs_have_is_on_an_axis_of_numbers(absent):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"kind": list("ab") * 12, "score": rng.random(24)})
+    table["penalty"] = [absent if kind == "b" else 10 ** rng.uniform(-5, -2) for kind in table["kind"]]
+    options = {"parameters": ["kind", "penalty"]}
+    _, penalty = plots.show_sweep(table, "score", **options).axes
+    assert penalty.get_xscale() == "log"
+    assert np.isfinite(penalty.lines[0].get_xdata()).sum() == 12
+    (ax,) = plots.show_parallel_coordinates(table, "score", **options).axes
+    heights = [line.get_ydata()[1] for line in ax.lines if len(line.get_xdata()) == 3]
+    assert sum(height < 0 for height in heights) == 12
+    assert ("–" if absent is np.nan else absent) in {text.get_text() for text in ax.texts}
+    (ax,) = plots.show_best_runs(table, "score", **options).axes
+    assert not any("nan" in label.get_text() or "–" in label.get_text() for label in ax.get_yticklabels())
+
+
 def test_what_cannot_be_shown_is_told(runs):
     with pytest.raises(UserError, match="did you mean 'score'"):
         plots.show_sweep(runs, "scoer")
