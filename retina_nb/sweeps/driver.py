@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -92,19 +93,18 @@ def sweep(
     ended: dict[str, dict[str, Any]] = {}
     labels = {name: label(given, names) for name, given in runs.items()}
     try:
-        if todo:
-            with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
-                progress.announce(f"dashboard: {client.dashboard_link}")
-                for run in _ended(client, notebook, folder, todo, timeout, progress):
-                    ended[run["name"]] = run
-                    progress.end(run)
+        with closing(progress):
+            if todo:
+                with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
+                    progress.announce(f"dashboard: {client.dashboard_link}")
+                    for run in _ended(client, notebook, folder, todo, timeout, progress):
+                        ended[run["name"]] = run
+                        progress.end(run)
     except UserError:  # there is no such cluster
         raise
     except BaseException:
         print(_summary(_left(runs, find_runs(folder), ended), folder, labels))
         raise
-    finally:
-        progress.close()
     found = _left(runs, find_runs(folder), ended)
     print(_summary(found, folder, labels))
     return found

@@ -159,7 +159,7 @@ def test_a_dry_run_has_the_notebooks_own_estimate_and_the_script_of_a_job(notebo
     ("parameters", "complaint"),
     [
         ({"preset": "simulated_retin"}, "unknown preset 'simulated_retin': did you mean 'simulated_retina'?"),
-        ({"overrides": ["core.channels=[8,8]"]}, "do not fit preset simulated_retina: Could not override"),
+        ({"overrides": ["core.channels=[8,8]"]}, "'core.channels'; did you mean 'core.hidden_channels'?"),
         ({"overrides": [8]}, "do not fit preset simulated_retina"),
     ],
 )
@@ -313,7 +313,7 @@ def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
     shown = [output["data"]["text/plain"] for output in code.outputs]
     assert shown[0] == "dashboard: http://nowhere"
     assert len(shown) == 2
-    assert shown[1].startswith("3/3 runs complete, 2 running, done in")
+    assert shown[1].startswith("3/3 runs complete, 0 running, done in")
 
 
 def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
@@ -327,8 +327,9 @@ def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     *_, last = shown.split("\r\x1b[K")
-    assert last == "1/2 runs complete, 2 running, 1 failed, done in 0\n"
-    assert "complete, 2 running, 1 failed, 0 s left" in shown
+    assert last == "1/2 runs complete, 0 running, 1 failed, done in 0\n"
+    assert "0/2 runs complete, 2 running, 0 s so far" in shown
+    assert "complete, 1 running, 1 failed, 0 s left" in shown
 
 
 @pytest.mark.parametrize(
