@@ -1,6 +1,8 @@
 """Figures of sweeps and searches: what each parameter does, and which runs are best."""
 
+import re
 from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +18,7 @@ from retina_nb.sweeps.varied import varied
 SEED = "seed"
 _LINES = mpl.color_sequences["petroff8"]
 _NAMED = 6  # lines that are told apart by names
-_DECADES = 1.3  # over which numbers are better seen on a logarithmic axis
+_DECADES = 1.0  # over which numbers are better seen on a logarithmic axis
 _ABSENT, _BELOW = "–", -0.13  # where a run has no such parameter
 
 
@@ -173,7 +175,13 @@ def _is_wide(column: pd.Series) -> bool:
 
 
 def _categories(column: pd.Series) -> list[str]:
-    return list(dict.fromkeys(column.sort_values(key=lambda one: one.map(str)).map(_label)))
+    return sorted(set(column.map(_label)), key=_in_order)
+
+
+def _in_order(word: str) -> list[tuple[float, str]]:
+    """Sorts words by the numbers in them: [4] before [12]."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", word)
+    return [(float(part), "") if number else (0.0, part) for part, number in zip(parts, cycle([False, True]))]
 
 
 def _label(value: Any) -> str:

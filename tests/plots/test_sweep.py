@@ -63,6 +63,12 @@ def test_a_panel_shows_means_and_spread_over_seeds(runs):
     assert {text.get_text() for text in second.get_legend().get_texts()} >= {"rate=0.1, core.dropout=0.5"}
 
 
+def test_categories_are_in_the_order_of_their_numbers():
+    table = pd.DataFrame({"layers": ["[12]", "[4]", "[8, 16]", "[8, 4]"], "score": range(4)})
+    (ax,) = plots.show_sweep(table, "score", parameters=["layers"]).axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["[4]", "[8, 4]", "[8, 16]", "[12]"]
+
+
 def test_a_random_search_is_dots_alone(runs):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.random(20), "b": rng.random(20), "score": rng.random(20)})
