@@ -33,7 +33,7 @@ from pathlib import Path
 import nbformat
 
 import retina_nb as rnb
-from retina_nb import plots
+from retina_nb import plots, widgets
 
 started = time.perf_counter()
 home = Path(output_dir).absolute()
@@ -137,6 +137,13 @@ plots.show_sweep(runs);
 
 # %%
 plots.show_best_runs(runs);
+
+# %% [markdown]
+# To look into single runs, there is a table of them: sort it, keep only some rows, draw another result, and open the
+# executed notebook of the run that is ringed. `widgets.browse_sweep` does so for any folder of runs, while they go on, too.
+
+# %%
+widgets.browse_sweep(home / "sweep")
 
 # %% [markdown]
 # ## A search

@@ -26,6 +26,12 @@ def add_commands(commands: Any) -> None:
         metavar="FILE",
         help="sets of parameters, to combine with the grid: a YAML list of them, or a grid, 'seed: [0, 1, 2]'",
     )
+    sweep.add_argument(
+        "--resume",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="leave alone what is complete (default), or discard it and do it again",
+    )
     sweep.add_argument("--dry-run", action="store_true", help="only tell which runs there would be, and how long")
     sweep.add_argument(
         "--best", default="validation_correlation", metavar="RESULT", help="show the largest one (default: %(default)s)"
@@ -39,7 +45,9 @@ def add_commands(commands: Any) -> None:
         type=Path,
         metavar="FILE",
         help="YAML with a line for each parameter, 'seed: [0, 1]' or 'max_epochs: {low: 5, high: 40}', and for each "
-        "value within the preset, under 'overrides:' (default: what is worth changing in the notebook's preset)",
+        "value within the preset, under 'overrides:'; what needs a certain choice stands under it, 'readout: "
+        "{factorized: {readout.mask_penalty: {low: 0.0, high: 0.1}}, gaussian_mask: {}}' "
+        "(default: what is worth changing in the notebook's preset)",
     )
     search.add_argument(
         "--objective",
@@ -101,6 +109,7 @@ def _sweep(options: argparse.Namespace) -> int:
         grid=grid_from_words(options.grid),
         sets=read_sets(options.file) if options.file else (),
         best=options.best,
+        resume=options.resume,
         dry_run=options.dry_run,
         **where(options),
     )

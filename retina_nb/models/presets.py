@@ -1,6 +1,8 @@
 """Twins by name: architectures as YAML files in ``presets/``, changed by overrides."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +31,21 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
         try:
             config = compose(name, overrides=list(overrides))
         except HydraException as error:
-            reason = str(error).splitlines()[0].rstrip(".")
+            reason = str(error).splitlines()[0].rstrip(".") + _closest(str(error), compose(name))
             raise UserError(f"overrides {list(overrides)} do not fit preset {name}: {reason}") from None
     return OmegaConf.to_container(config, resolve=True)  # type: ignore[return-value]
+
+
+def _closest(complaint: str, preset: Mapping[str, Any]) -> str:
+    """The value of a preset that a name in Hydra's complaint may be meant for."""
+    named = re.search(r"Could not override '([^']+)'", complaint)
+    known = [f"{part}.{option}" for part in preset for option in _options(preset[part])]
+    close = get_close_matches(named[1], known, n=1) if named else []
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _options(part: Any) -> Iterable[str]:
+    return map(str, part) if isinstance(part, Mapping) else ()
 
 
 def preset_names() -> list[str]:

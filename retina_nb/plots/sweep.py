@@ -1,6 +1,8 @@
 """Figures of sweeps and searches: what each parameter does, and which runs are best."""
 
+import re
 from collections.abc import Iterable
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -16,7 +18,8 @@ from retina_nb.sweeps.varied import varied
 SEED = "seed"
 _LINES = mpl.color_sequences["petroff8"]
 _NAMED = 6  # lines that are told apart by names
-_DECADES = 1.3  # over which numbers are better seen on a logarithmic axis
+_DECADES = 1.0  # over which numbers are better seen on a logarithmic axis
+_ABSENT, _BELOW = "–", -0.13  # where a run has no such parameter
 
 
 def show_sweep(
@@ -158,9 +161,13 @@ def _alike(table: pd.DataFrame, names: list[str]) -> list[pd.Index]:
     return [group.index for _, group in table.groupby(names, dropna=False)]
 
 
-def _is_number(column: pd.Series) -> bool:
-    kind = pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
-    return kind and not column.hasnans
+def _numbers(column: pd.Series) -> pd.Series | None:
+    """A column as numbers, NaN where a run has none; None if it is better seen as categories."""
+    kinds = pd.api.types
+    if kinds.is_numeric_dtype(column) and not kinds.is_bool_dtype(column):
+        return column.astype(float)
+    found = pd.to_numeric(column, errors="coerce")  # as of an override that only some runs have
+    return found if found.nunique() > _NAMED else None
 
 
 def _is_wide(column: pd.Series) -> bool:
@@ -168,20 +175,29 @@ def _is_wide(column: pd.Series) -> bool:
 
 
 def _categories(column: pd.Series) -> list[str]:
-    return list(dict.fromkeys(column.sort_values(key=lambda one: one.map(str)).map(_label)))
+    return sorted(set(column.map(_label)), key=_in_order)
+
+
+def _in_order(word: str) -> list[tuple[float, str]]:
+    """Sorts words by the numbers in them: [4] before [12]."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", word)
+    return [(float(part), "") if number else (0.0, part) for part, number in zip(parts, cycle([False, True]))]
 
 
 def _label(value: Any) -> str:
+    if value is None or value != value:
+        return _ABSENT
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _place(ax: Axes, column: pd.Series) -> pd.Series:
     """Where values are along an axis, which is told what they are."""
-    if _is_number(column):
-        ax.set_xscale("log" if _is_wide(column) else "linear")
-        if pd.api.types.is_integer_dtype(column) and not _is_wide(column) and column.nunique() <= _NAMED:
+    numbers = _numbers(column)
+    if numbers is not None:
+        ax.set_xscale("log" if _is_wide(numbers) else "linear")
+        if pd.api.types.is_integer_dtype(column) and not _is_wide(numbers) and numbers.nunique() <= _NAMED:
             ax.set_xticks(sorted(set(column)))
-        return column.astype(float)
+        return numbers
     names = _categories(column)
     ax.set_xticks(range(len(names)), names, fontsize=8)
     ax.set_xlim(-0.5, len(names) - 0.5)
@@ -189,26 +205,28 @@ def _place(ax: Axes, column: pd.Series) -> pd.Series:
 
 
 def _scaled(column: pd.Series) -> tuple[pd.Series, dict[float, str]]:
-    """Values from 0 to 1, and what some of them are."""
-    if not _is_number(column):
+    """Values from 0 to 1, below those where there is none, and what some of them are."""
+    numbers = _numbers(column)
+    if numbers is None:
         names = _categories(column)
         heights = {name: number / max(1, len(names) - 1) for number, name in enumerate(names)}
         return column.map(lambda value: heights[_label(value)]), {height: name for name, height in heights.items()}
-    low, high = float(column.min()), float(column.max())
+    absent = {_BELOW: _label(column[numbers.isna()].iloc[0])} if numbers.hasnans else {}
+    low, high = float(numbers.min()), float(numbers.max())
     if low == high:
-        return column * 0 + 0.5, {0.5: f"{low:.3g}"}
-    if _is_wide(column):
-        return np.log(column / low) / np.log(high / low), {
-            0: f"{low:.2g}",
-            0.5: f"{np.sqrt(low * high):.2g}",
-            1: f"{high:.2g}",
-        }
-    return (column - low) / (high - low), {0: f"{low:.3g}", 0.5: f"{(low + high) / 2:.3g}", 1: f"{high:.3g}"}
+        return (numbers * 0 + 0.5).fillna(_BELOW), {0.5: f"{low:.3g}"} | absent
+    if _is_wide(numbers):
+        places = np.log(numbers / low) / np.log(high / low)
+        ticks = {0: f"{low:.2g}", 0.5: f"{np.sqrt(low * high):.2g}", 1: f"{high:.2g}"}
+    else:
+        places = (numbers - low) / (high - low)
+        ticks = {0: f"{low:.3g}", 0.5: f"{(low + high) / 2:.3g}", 1: f"{high:.3g}"}
+    return places.fillna(_BELOW), ticks | absent
 
 
 def _lines(setting: pd.Series) -> Iterable[str]:
     """What tells a setting apart, two to a line."""
-    words = [f"{name}={_label(value)}" for name, value in setting.items()]
+    words = [f"{name}={_label(value)}" for name, value in setting.items() if _label(value) != _ABSENT]
     return (", ".join(words[start : start + 2]) for start in range(0, len(words), 2))
 
 

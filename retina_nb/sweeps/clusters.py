@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -50,6 +51,23 @@ def connected(
         yield client
 
 
+def runs_at_once(runs: int, *, workers: int | None, scheduler: str | None, slurm: Mapping[str, Any] | None) -> int:
+    """How many runs would be at work; one where only the scheduler knows."""
+    if scheduler is not None:
+        return 1
+    return len(local_workers(runs, workers)) if slurm is None else workers or runs
+
+
+def job_script(slurm: Mapping[str, Any]) -> str:
+    """What SLURM would be told for each worker.
+
+    Raises:
+        UserError: if dask-jobqueue is missing or refuses.
+    """
+    with _slurm(slurm) as cluster:
+        return cluster.job_script()
+
+
 def threads_each(workers: int) -> dict[str, str]:
     """The environment in which that many processes share the cores. What is set already stays."""
     return {name: os.environ.get(name, str(max(1, CPU_COUNT // workers))) for name in _THREADS}
@@ -75,20 +93,24 @@ def _local(runs: int, workers: int | None) -> SpecCluster:
     return SpecCluster(workers=local_workers(runs, workers), scheduler=scheduler, silence_logs=_LOGS)
 
 
-def _slurm(options: Mapping[str, Any], jobs: int) -> Any:
+def _slurm(options: Mapping[str, Any], jobs: int = 0) -> Any:
     try:
         from dask_jobqueue import SLURMCluster
     except ImportError:
         raise UserError("SLURM needs the package dask-jobqueue: pip install 'retina_nb[cluster]'") from None
+    if jobs and shutil.which("sbatch") is None:
+        raise UserError("there is no SLURM here (no command sbatch): start this on the cluster, or leave out slurm")
     cores = int(options.get("cores", 1))
     threads = [f"export {name}={cores}" for name in _THREADS]
     prologue = [*threads, *options.get("job_script_prologue", [])]
     ours = {"cores": 1, "processes": 1, "job_cpu": cores, "job_script_prologue": prologue}  # a run at a time
+    usual = {"memory": "4GB", "silence_logs": _LOGS, "scheduler_options": {"dashboard_address": ":0"}}  # any free port
     try:
-        cluster = SLURMCluster(**{"memory": "4GB", "silence_logs": _LOGS, **options, **ours})
+        cluster = SLURMCluster(**{**usual, **options, **ours})
     except (TypeError, ValueError) as error:
         raise UserError(f"SLURM cannot be asked for {dict(options)}: {error}") from None
-    cluster.scale(jobs=jobs)
+    if jobs:
+        cluster.scale(jobs=jobs)
     return cluster
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -13,10 +14,10 @@ import pandas as pd
 from dask.distributed import Client, Future, KilledWorker
 
 from retina_nb.errors import UserError
-from retina_nb.sweeps.clusters import connected
-from retina_nb.sweeps.notebooks import make_writable
-from retina_nb.sweeps.parameters import combined, varying
-from retina_nb.sweeps.runs import find_runs, name_runs, run_once
+from retina_nb.sweeps.clusters import connected, job_script, runs_at_once
+from retina_nb.sweeps.notebooks import make_writable, run_time
+from retina_nb.sweeps.parameters import check_overrides, combined, varying
+from retina_nb.sweeps.runs import discard_complete, find_runs, name_runs, run_once
 from retina_nb.sweeps.table import table
 from retina_nb.sweeps.watch import SweepProgress, duration, label
 
@@ -35,6 +36,7 @@ def sweep(
     slurm: Mapping[str, Any] | None = None,
     timeout: float | None = None,
     best: str = "validation_correlation",
+    resume: bool = True,
     dry_run: bool = False,
 ) -> pd.DataFrame:
     """Run a notebook with many parameters, several at once, each in a folder of its own in `folder`.
@@ -59,43 +61,50 @@ def sweep(
             each run. ``cores`` are those of one run.
         timeout: the most that a run may take (s).
         best: the result whose largest value is shown while it goes on.
-        dry_run: only print which runs there would be, and how long they would take.
+        resume: whether what is complete is left alone. Otherwise it is discarded and done again, as after a change that
+            a run's name does not depend on, such as of data or of modules that the notebook imports.
+        dry_run: only print which runs there would be, how long they would take and, for SLURM, the script of a job.
 
     Returns:
         The table of `read_sweep`, of the runs that were asked for alone. Those without a folder have the status
         ``"not started"``.
 
     Raises:
-        UserError: before anything runs, if the notebook has no such parameters, two of the arguments have the same
-            one, the folder cannot be written or there is no such cluster.
+        UserError: before anything runs, if the notebook has no such parameters, its preset no such overrides, two of
+            the arguments have the same one, the folder cannot be written or there is no such cluster.
         KeyboardInterrupt: if it is interrupted, when it has told what is left.
     """
     folder = Path(folder).absolute()
     runs = name_runs(notebook, combined(parameters or {}, grid or {}, sets))
+    check_overrides(runs.values())
     names = varying(runs.values())
-    before = find_runs(folder) if folder.is_dir() else {}
+    if not (resume or dry_run):
+        discard_complete(folder, runs)
+    before = find_runs(folder) if folder.is_dir() and (resume or not dry_run) else {}
     todo = {name: given for name, given in runs.items() if before.get(name, {}).get("status") != "complete"}
     if dry_run:
-        print(_plan(runs, before, names, workers))
+        at_once = runs_at_once(len(todo), workers=workers, scheduler=scheduler, slurm=slurm)
+        print(_plan(runs, before, names, at_once, run_time(notebook)))
+        if slurm is not None:
+            print(f"each worker is a job of SLURM:\n{job_script(slurm)}")
         return _left(runs, before, {})
     make_writable(folder)
     progress = SweepProgress(len(todo), len(runs) - len(todo), best, names)
     ended: dict[str, dict[str, Any]] = {}
     labels = {name: label(given, names) for name, given in runs.items()}
     try:
-        if todo:
-            with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
-                progress.announce(f"dashboard: {client.dashboard_link}")
-                for run in _ended(client, notebook, folder, todo, timeout, progress):
-                    ended[run["name"]] = run
-                    progress.end(run)
+        with closing(progress):
+            if todo:
+                with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
+                    progress.announce(f"dashboard: {client.dashboard_link}")
+                    for run in _ended(client, notebook, folder, todo, timeout, progress):
+                        ended[run["name"]] = run
+                        progress.end(run)
     except UserError:  # there is no such cluster
         raise
     except BaseException:
         print(_summary(_left(runs, find_runs(folder), ended), folder, labels))
         raise
-    finally:
-        progress.close()
     found = _left(runs, find_runs(folder), ended)
     print(_summary(found, folder, labels))
     return found
@@ -106,7 +115,7 @@ def _summary(runs: pd.DataFrame, folder: Path, labels: Mapping[str, str]) -> str
     counts = runs["status"].value_counts()
     lines = [f"in {folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items())]
     for name, run in runs[~runs["status"].isin(["complete", "not started"])].iterrows():
-        lines.append(f"  {labels[name]} is {run['status']}: {run['error']}")
+        lines.append(f"  {labels[name]} is {run['status']}" + (f": {run['error']}" if run["error"] else ""))
         lines += [f"    {run['notebook']}"] if isinstance(run["notebook"], str) else []
     if not (runs["status"] == "complete").all():
         lines.append("the same again does what is not complete")
@@ -183,15 +192,23 @@ def _left(
 ) -> pd.DataFrame:
     """A row for every run that was asked for: what its folder says, or else what its end was."""
     nothing = {"status": "not started", "folder": ""}
-    return table(
-        nothing | {"name": name, "parameters": parameters} | ended.get(name, {}) | found.get(name, {})
-        for name, parameters in runs.items()
-    )
+    rows = []
+    for name, parameters in runs.items():
+        end, known = ended.get(name, {}), found.get(name, {})
+        if known.get("status") == "interrupted" and end.get("error"):
+            known = known | {"error": f"{known['error']}: {end['error']}"}
+        rows.append(nothing | {"name": name, "parameters": parameters} | end | known)
+    return table(rows)
 
 
 def _plan(
-    runs: Mapping[str, dict[str, Any]], before: Mapping[str, dict[str, Any]], names: list[str], workers: int | None
+    runs: Mapping[str, dict[str, Any]],
+    before: Mapping[str, dict[str, Any]],
+    names: list[str],
+    at_once: int,
+    by_itself: str | None,
 ) -> str:
+    """Which runs there are, and an estimate: from those that are complete, or else what the notebook says of itself."""
     rows = [
         {"run": name, "status": before.get(name, {}).get("status", "new")} | {one: given[one] for one in names}
         for name, given in runs.items()
@@ -200,8 +217,9 @@ def _plan(
     lines = [pd.DataFrame(rows).to_string(index=False), f"{todo} of {len(runs)} runs to do"]
     seconds = [run["seconds"] for run in before.values() if run["status"] == "complete"]
     if not seconds:
-        return "\n".join([*lines, "no run is complete in this folder, so there is no telling how long they will take"])
+        told = f"the notebook says of itself: {by_itself}" if by_itself else "do one to know how long they take"
+        return "\n".join([*lines, f"no run is complete in this folder; {told}"])
     each = median(seconds)
-    at_once = f"with {workers} at once " if workers else "one after the other "
-    total = duration(math.ceil(todo / (workers or 1)) * each)
-    return "\n".join([*lines, f"about {total} {at_once}({duration(each)} a run, as the complete ones had)"])
+    how = f"with {at_once} at once" if at_once > 1 else "one after the other"
+    total = duration(math.ceil(todo / max(1, at_once)) * each)
+    return "\n".join([*lines, f"about {total} {how} ({duration(each)} a run, as the complete ones had)"])

@@ -167,7 +167,8 @@ def _kernel(
             command = super().format_kernel_cmd(extra_arguments)
             if sys.platform == "linux" and command[1:3] == ["-m", "ipykernel_launcher"]:
                 command[1:3] = ["-c", _END_WITH_PARENT]
-            return command
+            # It is interrupted when it is shut down, and may tell of that on the error stream of whoever started it.
+            return [*command, "--IPKernelApp.log_level=CRITICAL"]
 
     return Kernel
 

@@ -1,6 +1,7 @@
 """Runs of a notebook with other parameters, by papermill."""
 
 import ast
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -74,6 +75,17 @@ def notebook_parameters(notebook: str | Path) -> dict[str, Any]:
             case _:
                 raise UserError(f"{rule}, not {ast.unparse(statement)!r}: move that to the next cell")
     return parameters
+
+
+def run_time(notebook: str | Path) -> str | None:
+    """What a notebook says it takes, "two minutes on two CPU cores", where it says what one needs; None if it does not.
+
+    Raises:
+        UserError: if there is no such notebook.
+    """
+    prose = [" ".join(cell.source.split()) for cell in read_notebook(Path(notebook)).cells]
+    found = re.search(r"\*\*What you need\*\*: .+[;.] ([^;.]+ on [^;.]+)\.", prose[0] if prose else "")
+    return found[1] if found else None
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:

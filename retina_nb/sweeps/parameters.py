@@ -67,6 +67,22 @@ def combined(parameters: Parameters, grid: Mapping[str, Sequence[Any]], sets: Se
     return [{**parameters, **one, **point} for one in sets or [{}] for point in _points(grid)]
 
 
+def check_overrides(sets: Iterable[Parameters]) -> None:
+    """Parameters called ``preset`` and ``overrides``, where a notebook has both, are a preset of ours and its changes.
+
+    Raises:
+        UserError: if there is no such preset, or an override matches nothing in it.
+    """
+    from retina_nb.models.presets import load_preset  # torch takes a while to import
+
+    done = []
+    for one in sets:
+        match one:
+            case {"preset": str() as preset, "overrides": [*overrides]} if (preset, overrides) not in done:
+                load_preset(preset, [str(override) for override in overrides])
+                done.append((preset, overrides))
+
+
 def varying(sets: Iterable[Parameters]) -> list[str]:
     """The parameters that are not the same in all sets."""
     sets = list(sets)

@@ -145,6 +145,15 @@ def find_runs(folder: Path) -> dict[str, dict[str, Any]]:
     return runs
 
 
+def discard_complete(folder: Path, names: Iterable[str]) -> None:
+    """Remove runs that are complete, to do them again; not those that another process is at."""
+    for name in names:
+        if (folder / name).is_dir():
+            with claim(folder, name, wait=False) as claimed:
+                if claimed:
+                    _discard(folder / name)
+
+
 def read_results(folder: Path) -> dict[str, Any]:
     """What the notebook of a run wrote to ``results.json``."""
     text = _text(folder / _RESULTS)

@@ -1,5 +1,6 @@
 """Searches: Optuna chooses the parameters of runs of a notebook, which Dask does."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -16,7 +17,7 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.driver import outcome, threads
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters
-from retina_nb.sweeps.runs import read_results, run_name, run_once
+from retina_nb.sweeps.runs import find_runs, read_results, run_name, run_once
 from retina_nb.sweeps.space import Space, checked_space, default_space, read_space
 from retina_nb.sweeps.study import SharedStudy
 from retina_nb.sweeps.table import scalars
@@ -55,8 +56,9 @@ def search(
         notebook: a notebook, ``.ipynb`` or ``.py``, that writes ``results.json``.
         folder: the folder of the search, made if need be; ``study.journal`` in it is Optuna's storage.
         space: what may change, by name, or a YAML file of it (`retina_nb.sweeps.space`): a list of values, or
-            ``{"low": 0.001, "high": 0.1, "log": True}``; under ``"overrides"``, values within the notebook's preset. By
-            default, what is worth changing in that preset (`default_space`).
+            ``{"low": 0.001, "high": 0.1, "log": True}``; under ``"overrides"``, values within the notebook's preset;
+            under a choice, what is there only with it, ``"readout": {"factorized": {"readout.mask_penalty": ...}}``.
+            By default, what is worth changing in the notebook's preset (`default_space`).
         objective: the result to make as large as possible; ``outer.inner`` if it is nested.
         minimize: make it as small as possible instead.
         trials: how many trials there shall be in the folder.
@@ -79,7 +81,8 @@ def search(
         raise UserError(f"a search needs at least one trial, not {trials}")
     checked = checked_space(source, given, _given_space(source, given, space))
     make_writable(folder)
-    settings = {"space": dict(checked.given), "objective": objective, "minimize": minimize}
+    as_kept = json.loads(json.dumps(checked.given))  # keys become text
+    settings = {"space": as_kept, "objective": objective, "minimize": minimize}
     settings |= {"notebook or parameters that are the same for all": run_name(source, given)}
     study = SharedStudy(folder, settings, minimize=minimize, seed=seed)
     left = study.left(trials)
@@ -97,7 +100,7 @@ def search(
     finally:
         progress.close()
         found = study.table(objective, checked)
-        print(_summary(found, folder, objective, minimize))
+        print(_summary(found, study, objective))
     return found
 
 
@@ -172,16 +175,19 @@ def _leader(study: SharedStudy, objective: str) -> str:
     return f"best {objective} {best.values[0]:.4g} in trial {best.number}" if best else ""
 
 
-def _summary(trials: pd.DataFrame, folder: Path, objective: str, minimize: bool) -> str:
-    """What became of the trials, and the best."""
+def _summary(trials: pd.DataFrame, study: SharedStudy, objective: str) -> str:
+    """What became of the trials, where to look at those that are not complete, and the best."""
     counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    lines = [f"in {folder}: {counts or 'no trials'}"]
+    lines = [f"in {study.folder}: {counts or 'no trials'}"]
+    runs = find_runs(study.folder)
     for number, trial in trials[trials["status"] == "failed"].iterrows():
         lines.append(f"  trial {number}, run {trial['run']}, failed: {trial['error']}")
-    done = trials[trials["status"] == "complete"]
-    if len(done):
-        best = done.loc[done[objective].idxmin() if minimize else done[objective].idxmax()]
-        drawn = best.iloc[2 : list(trials.columns).index("epochs")]
-        lines.append(f"best is trial {best.name}, {objective} {best[objective]:.4g}, in {folder / best['run']}:")
-        lines += [f"  {name}: {f'{value:.4g}' if isinstance(value, float) else value}" for name, value in drawn.items()]
+        lines += [f"    {runs[trial['run']]['notebook']}"] if trial["run"] in runs else []
+    if lost := study.lost():
+        lines.append(f"  interrupted, and repeated by the same again: trials {', '.join(map(str, lost))}")
+    if best := study.best():
+        home = study.folder / trials.loc[best.number, "run"]
+        lines.append(f"best is trial {best.number}, {objective} {best.values[0]:.4g}, in {home}:")
+        drawn = best.params.items()
+        lines += [f"  {label}: {f'{value:.4g}' if isinstance(value, float) else value}" for label, value in drawn]
     return "\n".join(lines)

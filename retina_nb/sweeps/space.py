@@ -3,31 +3,36 @@
 A space has a line for each parameter of the notebook: ``seed: [0, 1, 2]`` for one of these, or
 ``max_epochs: {low: 5, high: 40}`` for any value between, with ``log: true`` or ``step: 5`` if wanted. Whole numbers
 give whole numbers. Under ``overrides`` are values within the notebook's preset, ``core.dropout: {low: 0.0, high: 0.5}``
-and so on.
+and so on. What is there only with a certain choice stands under it::
+
+    overrides:
+      core.dropout: {low: 0.0, high: 0.5}
+      readout:
+        factorized:
+          readout.mask_penalty: {low: 1.0e-5, high: 0.01, log: true}
+        gaussian_mask:
+          readout.initial_width: {low: 0.1, high: 0.5}
+
+So may overrides stand under presets, ``preset: {simulated_retina: {overrides: {...}}, conv_gru: {}}``.
 """
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
+from optuna.distributions import BaseDistribution
+from optuna.trial import Trial
 
-from retina_nb.errors import UserError, unknown
+from retina_nb.errors import UserError
 from retina_nb.models.presets import load_preset
+from retina_nb.sweeps.dimensions import OVERRIDES, Dimension, covering, dimensions_of, encoded, suggest
 from retina_nb.sweeps.notebooks import check_parameters, notebook_parameters
 from retina_nb.words import read_yaml
 
-OVERRIDES = "overrides"
 _FOLDER = Path(__file__).parent / "spaces"
-_RANGE = ("low", "high", "log", "step")
 
 
 @dataclass(frozen=True)
@@ -37,23 +42,38 @@ class Space:
     Args:
         given: the space as it was written.
         parameters: those of the notebook that are the same for all trials.
-        distributions: what Optuna draws, by the name of a parameter or an override.
+        dimensions: what is drawn, in this order.
+        distributions: as Optuna has them, by the dimensions' labels.
     """
 
     given: Mapping[str, Any]
     parameters: Mapping[str, Any]
+    dimensions: tuple[Dimension, ...]
     distributions: Mapping[str, BaseDistribution]
+
+    @property
+    def names(self) -> list[str]:
+        """The parameters and the values within the preset that are drawn, some of them only for some trials."""
+        return list(dict.fromkeys(one.name for one in self.dimensions))
+
+    def draw(self, trial: Trial) -> None:
+        """Have Optuna draw what a trial needs."""
+        for one in self.dimensions:
+            if one.is_there(trial.params):
+                suggest(trial, one.label, self.distributions[one.label])
+
+    def by_name(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
+        """What Optuna has drawn, by names, None for what is not there."""
+        there = {one.name: drawn[one.label] for one in self.dimensions if one.label in drawn}
+        return dict.fromkeys(self.names) | there
 
     def parameters_of(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
         """The notebook's parameters for what Optuna has drawn."""
-        drawn = {name: _decoded(value, self._entry(name)) for name, value in drawn.items()}
-        inner = [_override(name, drawn[name]) for name in self.given.get(OVERRIDES, {})]
-        values = {name: value for name, value in drawn.items() if name not in self.given.get(OVERRIDES, {})}
+        there = [one for one in self.dimensions if one.label in drawn]
+        values = {one.name: one.decoded(drawn[one.label]) for one in there if not one.inner}
+        inner = [_override(one.name, one.decoded(drawn[one.label])) for one in there if one.inner]
         changed = {OVERRIDES: [*self.parameters.get(OVERRIDES, []), *inner]} if inner else {}
         return {**self.parameters, **changed, **values}
-
-    def _entry(self, name: str) -> Any:
-        return self.given.get(OVERRIDES, {}).get(name) if name in self.given.get(OVERRIDES, {}) else self.given[name]
 
 
 def read_space(path: str | Path) -> dict[str, Any]:
@@ -100,82 +120,54 @@ def checked_space(notebook: str | Path, parameters: Mapping[str, Any], given: Ma
     """
     name, defaults = Path(notebook).name, notebook_parameters(notebook)
     check_parameters(parameters, defaults, name)
-    inner = given.get(OVERRIDES, {})
-    outer = {one: entry for one, entry in given.items() if one != OVERRIDES}
-    if inner and (not isinstance(inner, Mapping) or not isinstance(defaults.get(OVERRIDES), list)):
-        raise UserError(
-            f"{OVERRIDES} of a space are values within a preset, 'core.dropout: [0.0, 0.5]', for notebooks with a list "
-            f"of {OVERRIDES}: {name} has {defaults.get(OVERRIDES)!r} and the space {inner!r}"
-        )
-    if not outer and not inner:
+    dimensions = dimensions_of(given)
+    if not dimensions:
         raise UserError("the space is empty: give it parameters of the notebook, such as 'seed: [0, 1, 2]'")
-    for one, entry in outer.items():
-        if one in parameters or one in inner:
-            raise UserError(f"{one} is given twice: have it in the space once, or the same for all trials")
-        for value in _values(one, entry):
-            check_parameters({one: value}, defaults, name)
-    presets = outer.get("preset") or [parameters.get("preset", defaults.get("preset"))]
-    configs = [_checked_overrides(preset, parameters, inner) for preset in presets if preset is not None and inner]
-    real = {one for one, value in defaults.items() if isinstance(value, float)}
-    real |= {one for config in configs for one in inner if isinstance(_nested(config, one), float)}
-    return Space(given, parameters, {one: _distribution(one, entry, real) for one, entry in {**outer, **inner}.items()})
-
-
-def _checked_overrides(preset: str, parameters: Mapping[str, Any], inner: Mapping[str, Any]) -> dict[str, Any]:
-    """The preset, to which all values were put, as many at a time as there are names."""
-    fixed = list(parameters.get(OVERRIDES, []))
-    values = {name: list(_values(name, entry)) for name, entry in inner.items()}
-    for turn in range(max(map(len, values.values()))):
-        load_preset(
-            preset, [*fixed, *(_override(name, some[min(turn, len(some) - 1)]) for name, some in values.items())]
-        )
-    return load_preset(preset, fixed)
-
-
-def _values(name: str, entry: Any) -> Iterator[Any]:
-    """The values of a list, or the ends of a range."""
-    match entry:
-        case [_, *_]:
-            yield from entry
-        case {"low": int() | float(), "high": int() | float()}:
-            for key in entry:
-                if key not in _RANGE:
-                    raise unknown(f"setting of the range of {name}", key, _RANGE)
-            yield from (entry["low"], entry["high"])
-        case _:
+    for one in dimensions:
+        if not one.inner:
+            _check_outer(one, parameters, defaults, name)
+        elif not isinstance(defaults.get(OVERRIDES), list):
             raise UserError(
-                f"the space of {name} must be a list of values or a range, '{{low: 0.001, high: 0.1, log: true}}', "
-                f"not {entry!r}"
+                f"{one.name} of the space is a value within a preset, for notebooks with a list of {OVERRIDES}: "
+                f"{name} has {defaults.get(OVERRIDES)!r}"
             )
+    space = Space(given, parameters, tuple(dimensions), {})
+    if any(one.inner for one in dimensions):
+        for drawn in covering(dimensions):
+            _config(space.parameters_of(drawn), defaults)
+    distributions = {one.label: one.distribution(real=_is_real(one, space, defaults)) for one in dimensions}
+    return replace(space, distributions=distributions)
 
 
-def _distribution(name: str, entry: Any, real: set[str]) -> BaseDistribution:
-    try:
-        if isinstance(entry, list):
-            return CategoricalDistribution([_encoded(value) for value in entry])
-        whole = name not in real and all(type(entry.get(key, 1)) is int for key in ("low", "high", "step"))
-        if not entry["low"] < entry["high"]:
-            raise ValueError("low is not below high")
-        return (IntDistribution if whole else FloatDistribution)(**entry)
-    except ValueError as error:
-        raise UserError(f"the range of {name}, {entry}, cannot be: {str(error).rstrip('.')}") from None
+def _check_outer(one: Dimension, parameters: Mapping[str, Any], defaults: Mapping[str, Any], notebook: str) -> None:
+    if one.name == OVERRIDES:
+        raise UserError(
+            f"{OVERRIDES} of a space are values within a preset, 'core.dropout: [0.0, 0.5]', not {one.entry!r}"
+        )
+    if one.name in parameters:
+        raise UserError(f"{one.name} is given twice: have it in the space once, or the same for all trials")
+    for value in one.values:
+        check_parameters({one.name: value}, defaults, notebook)
 
 
-def _encoded(value: Any) -> Any:
-    """Optuna keeps plain values only."""
-    return json.dumps(value) if isinstance(value, list | dict) else value
+def _config(parameters: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """The preset with its overrides, of parameters that may have no preset."""
+    preset = parameters.get("preset", defaults.get("preset"))
+    return {} if preset is None else load_preset(preset, parameters.get(OVERRIDES, []))
 
 
-def _decoded(value: Any, entry: Any) -> Any:
-    return next(one for one in entry if _encoded(one) == value) if isinstance(entry, list) else value
+def _is_real(one: Dimension, space: Space, defaults: Mapping[str, Any]) -> bool:
+    """Whether what a range of whole numbers is for is a real number by default."""
+    if not one.is_whole:
+        return False
+    if not one.inner:
+        return isinstance(defaults[one.name], float)
+    value: Any = _config(space.parameters_of({choice.label: encoded(at) for choice, at in one.conditions}), defaults)
+    for part in one.name.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return isinstance(value, float)
 
 
 def _override(name: str, value: Any) -> str:
     word = value if isinstance(value, str) and re.fullmatch(r"\w+", value) else json.dumps(value)
     return f"{name}={word}"
-
-
-def _nested(config: Any, name: str) -> Any:
-    for part in name.split("."):
-        config = config.get(part) if isinstance(config, dict) else None
-    return config

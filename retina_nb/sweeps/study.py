@@ -85,8 +85,9 @@ class SharedStudy:
             # What is drawn depends on the trials before, so that a search goes on as if it had not been interrupted.
             draws = int(np.random.default_rng([self.seed, begun]).integers(2**31))
             self.study.sampler = optuna.samplers.TPESampler(seed=draws, constant_liar=True)
-            trial = self.study.ask(dict(space.distributions))
+            trial = self.study.ask()
             trial.set_user_attr(_DRIVER, self.driver)
+            space.draw(trial)
             return trial
 
     def left(self, trials: int) -> int:
@@ -118,12 +119,17 @@ class SharedStudy:
         sign = 1 if self.study.direction is StudyDirection.MAXIMIZE else -1
         return max(done, key=lambda trial: sign * trial.values[0], default=None)
 
+    def lost(self) -> list[int]:
+        """The trials of this driver that were interrupted."""
+        mine = [trial for trial in self.trials() if trial.user_attrs.get(_DRIVER) == self.driver]
+        return [trial.number for trial in mine if _status(trial) == "interrupted"]
+
     def table(self, objective: str, space: Space) -> pd.DataFrame:
         """A row for each trial."""
-        names = list(space.distributions)
+        names = space.names
         rows = [
             {"status": _status(trial), objective: None if trial.values is None else trial.values[0]}
-            | {name: trial.params.get(name) for name in names}
+            | space.by_name(trial.params)
             | {"epochs": len(trial.intermediate_values), "seconds": trial.duration and trial.duration.total_seconds()}
             | {"run": trial.user_attrs.get(_RUN), "error": trial.user_attrs.get(_ERROR)}
             for trial in self.trials()

@@ -69,7 +69,8 @@ class SweepProgress:
 
     def line(self) -> str:
         complete = self.before + self.ended["complete"]
-        parts = [f"{complete}/{self.before + self.runs} runs complete", f"{self.running} running"]
+        running = min(self.running, self.runs - self.ended.total())
+        parts = [f"{complete}/{self.before + self.runs} runs complete", f"{running} running"]
         parts += [
             f"{self.ended[status]} {status}" for status in ("pruned", "failed", "interrupted") if self.ended[status]
         ]
@@ -77,10 +78,10 @@ class SweepProgress:
         return ", ".join([*parts, self._time_left()])
 
     def _time_left(self) -> str:
-        done = self.ended.total()
+        done, seconds = self.ended.total(), time.monotonic() - self.started
         if done == self.runs:
-            return f"done in {duration(time.monotonic() - self.started)}"
-        return f"{duration((time.monotonic() - self.started) / done * (self.runs - done))} left" if done else "..."
+            return f"done in {duration(seconds)}"
+        return f"{duration(seconds / done * (self.runs - done))} left" if done else f"{duration(seconds)} so far"
 
     def _compare(self, run: Mapping[str, Any]) -> None:
         value = scalars(read_results(Path(run["folder"]))).get(self.best)

@@ -63,6 +63,12 @@ def test_a_panel_shows_means_and_spread_over_seeds(runs):
     assert {text.get_text() for text in second.get_legend().get_texts()} >= {"rate=0.1, core.dropout=0.5"}
 
 
+def test_categories_are_in_the_order_of_their_numbers():
+    table = pd.DataFrame({"layers": ["[12]", "[4]", "[8, 16]", "[8, 4]"], "score": range(4)})
+    (ax,) = plots.show_sweep(table, "score", parameters=["layers"]).axes
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["[4]", "[8, 4]", "[8, 16]", "[12]"]
+
+
 def test_a_random_search_is_dots_alone(runs):
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.random(20), "b": rng.random(20), "score": rng.random(20)})
@@ -85,6 +91,23 @@ def test_parallel_coordinates_have_a_line_for_each_run(runs):
     assert len(lines) == 23
     assert all(0 <= height <= 1 for line in lines for height in line.get_ydata())
     assert {"0.001", "0.01", "0.1", "[8]", "[8, 8]", "preset", "0.5"} <= {text.get_text() for text in ax.texts}
+
+
+@pytest.mark.parametrize("absent", [np.nan, "preset"])
+def test_a_parameter_that_only_some_runs_have_is_on_an_axis_of_numbers(absent):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"kind": list("ab") * 12, "score": rng.random(24)})
+    table["penalty"] = [absent if kind == "b" else 10 ** rng.uniform(-5, -2) for kind in table["kind"]]
+    options = {"parameters": ["kind", "penalty"]}
+    _, penalty = plots.show_sweep(table, "score", **options).axes
+    assert penalty.get_xscale() == "log"
+    assert np.isfinite(penalty.lines[0].get_xdata()).sum() == 12
+    (ax,) = plots.show_parallel_coordinates(table, "score", **options).axes
+    heights = [line.get_ydata()[1] for line in ax.lines if len(line.get_xdata()) == 3]
+    assert sum(height < 0 for height in heights) == 12
+    assert ("–" if absent is np.nan else absent) in {text.get_text() for text in ax.texts}
+    (ax,) = plots.show_best_runs(table, "score", **options).axes
+    assert not any("nan" in label.get_text() or "–" in label.get_text() for label in ax.get_yticklabels())
 
 
 def test_what_cannot_be_shown_is_told(runs):

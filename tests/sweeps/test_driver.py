@@ -87,6 +87,18 @@ def test_what_is_complete_is_not_done_again(notebook, folder, here, instant):
     assert len(rnb.read_sweep(folder)) == 6
 
 
+def test_what_is_complete_can_be_done_again_on_demand(notebook, folder, here, instant, capsys):
+    rnb.sweep(notebook, folder, grid={"seed": [0, 1, 2]})
+    (folder / run_name(notebook, {"seed": 0}) / "results.json").write_text('{"score": 99.0}')
+    words = ["sweep", str(notebook), "-o", str(folder), "-g", "seed=0,1", "--no-resume"]
+    assert main([*words, "--dry-run"]) == 0
+    assert "2 of 2 runs to do" in capsys.readouterr().out
+    assert sorted(rnb.read_sweep(folder)["score"]) == [2.0, 4.0, 99.0]
+    assert main(words) == 0
+    assert sorted(rnb.read_sweep(folder)["score"]) == [0.0, 2.0, 4.0]
+    assert [runs for runs, _ in here] == [3, 2]
+
+
 def test_a_run_that_another_driver_is_at_is_awaited(notebook, folder, here, instant):
     name = run_name(notebook, {"seed": 0})
     claimed, started = threading.Event(), time.monotonic()
@@ -117,7 +129,7 @@ def test_a_dry_run_tells_what_there_is_to_do_and_how_long(notebook, folder, here
     assert lines[0].split() == ["run", "status", "seed"]
     assert [line.split()[1:] for line in lines[1:4]] == [["new", "0"], ["new", "1"], ["new", "2"]]
     assert lines[4] == "3 of 3 runs to do"
-    assert "no telling how long" in lines[5]
+    assert lines[5] == "no run is complete in this folder; do one to know how long they take"
     assert not folder.exists()
 
     rnb.sweep(notebook, folder, grid={"seed": [1]})
@@ -127,7 +139,37 @@ def test_a_dry_run_tells_what_there_is_to_do_and_how_long(notebook, folder, here
     lines = plan([0, 1, 2], workers=2)
     assert [line.split()[1] for line in lines[1:4]] == ["new", "complete", "new"]
     assert lines[4:] == ["2 of 3 runs to do", "about 60 s with 2 at once (60 s a run, as the complete ones had)"]
+    assert plan([0, 1, 2], workers=1)[5].startswith("about 2 min one after the other")
     assert len(here) == 1
+
+
+def test_a_dry_run_has_the_notebooks_own_estimate_and_the_script_of_a_job(notebook, folder, capsys):
+    need = "question?\n#\n# - **What you need**: no\n# thing; a\n# second on one core.\n"
+    notebook.write_text(notebook.read_text().replace("tiny notebook", need))
+    slurm = {"queue": "gpu", "cores": 3, "interface": "lo"}
+    rnb.sweep(notebook, folder, grid={"seed": [0]}, dry_run=True, slurm=slurm)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[3] == "no run is complete in this folder; the notebook says of itself: a second on one core"
+    assert lines[4] == "each worker is a job of SLURM:"
+    assert {"#SBATCH -p gpu", "#SBATCH --cpus-per-task=3", "export OMP_NUM_THREADS=3"} <= set(lines[5:])
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "complaint"),
+    [
+        ({"preset": "simulated_retin"}, "unknown preset 'simulated_retin': did you mean 'simulated_retina'?"),
+        ({"overrides": ["core.channels=[8,8]"]}, "'core.channels'; did you mean 'core.hidden_channels'?"),
+        ({"overrides": [8]}, "do not fit preset simulated_retina"),
+    ],
+)
+def test_overrides_that_do_not_fit_the_preset_are_refused_before_anything_runs(notebook, folder, parameters, complaint):
+    preset = 'preset = "simulated_retina"\noverrides = ["core.hidden_channels=[4,4]"]'
+    notebook.write_text(notebook.read_text().replace('preset = "a"', preset))
+    with pytest.raises(UserError) as error:
+        rnb.sweep(notebook, folder, parameters=parameters, grid={"seed": [0, 1]}, dry_run=True)
+    assert complaint in str(error.value)
+    rnb.sweep(notebook, folder, grid={"seed": [0, 1]}, dry_run=True)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +196,14 @@ def test_what_cannot_be_is_refused_before_anything_runs(notebook, folder, option
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # of what dask-jobqueue half made
 def test_options_that_slurm_does_not_have_are_refused(notebook, folder):
     with pytest.raises(UserError, match="SLURM cannot be asked for"):
-        rnb.sweep(notebook, folder, slurm={"walltme": "1"})
+        rnb.sweep(notebook, folder, slurm={"walltme": "1"}, dry_run=True)
     gc.collect()
+
+
+def test_without_slurm_nobody_waits_for_its_jobs(notebook, folder, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(UserError, match="there is no SLURM here"):
+        rnb.sweep(notebook, folder, slurm={})
 
 
 def test_without_dask_jobqueue_slurm_says_what_to_install(notebook, folder, monkeypatch):
@@ -216,6 +264,7 @@ def test_the_command_takes_what_the_function_takes(asked, tmp_path):
                 "slurm": None,
                 "timeout": 60.0,
                 "best": "score",
+                "resume": True,
                 "dry_run": True,
             },
         )
@@ -264,7 +313,7 @@ def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
     shown = [output["data"]["text/plain"] for output in code.outputs]
     assert shown[0] == "dashboard: http://nowhere"
     assert len(shown) == 2
-    assert shown[1].startswith("3/3 runs complete, 2 running, done in")
+    assert shown[1].startswith("3/3 runs complete, 0 running, done in")
 
 
 def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
@@ -278,8 +327,9 @@ def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     *_, last = shown.split("\r\x1b[K")
-    assert last == "1/2 runs complete, 2 running, 1 failed, done in 0\n"
-    assert "complete, 2 running, 1 failed, 0 s left" in shown
+    assert last == "1/2 runs complete, 0 running, 1 failed, done in 0\n"
+    assert "0/2 runs complete, 2 running, 0 s so far" in shown
+    assert "complete, 1 running, 1 failed, 0 s left" in shown
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def test_a_run_has_its_own_folder_and_is_not_run_twice(notebook, folder, seen, t
         "seed": 3,
         "rate": 0.1,
         "preset": "a",
-        "overrides": [],
+        "paths": [],
         "trouble": "remember",
         "seconds": 0.0,
     }
@@ -83,10 +83,10 @@ def test_paths_of_what_exists_hold_in_the_working_directory_of_the_run(notebook,
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.h5").write_text("")
     monkeypatch.chdir(tmp_path)
-    given = {"preset": "data/a.h5", "overrides": ["data/a.h5", "data/none.h5", "data"]}
+    given = {"preset": "data/a.h5", "paths": ["data/a.h5", "data/none.h5", "data"]}
     (parameters,) = runs.name_runs(notebook, [given, given]).values()
     assert parameters["preset"] == str(tmp_path / "data" / "a.h5")
-    assert parameters["overrides"] == [str(tmp_path / "data/a.h5"), "data/none.h5", "data"]
+    assert parameters["paths"] == [str(tmp_path / "data/a.h5"), "data/none.h5", "data"]
 
 
 @pytest.mark.parametrize(

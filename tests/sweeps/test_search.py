@@ -62,7 +62,9 @@ def here(monkeypatch):
         if not status:
             home = folder / run["name"]
             home.mkdir(exist_ok=True)
-            (home / "results.json").write_text(json.dumps({"score": {"test": -((parameters["rate"] - 0.3) ** 2)}}))
+            (home / "results.json").write_text(
+                json.dumps({"score": {"test": -((parameters.get("rate", 0.5) - 0.3) ** 2)}})
+            )
             run["folder"] = str(home)
         future = Mock(spec=Future, status="finished")
         future.result.return_value = run
@@ -179,12 +181,22 @@ def test_half_a_line_that_a_full_disk_left_is_cut_off(notebook, folder, here):
         ({}, "the space is empty"),
         ({"rat": [1.0]}, "did you mean 'rate'"),
         ({"rate": ["fast"]}, "cannot be the str 'fast'"),
-        ({"rate": 0.5}, "the space of rate must be a list of values or a range"),
-        ({"rate": []}, "the space of rate must be a list of values or a range"),
+        ({"rate": 0.5}, "the space of rate must be a list of values, a range"),
+        ({"rate": []}, "the space of rate must be a list of values, a range"),
         ({"rate": {"low": 1, "high": 0}}, "the range of rate, .* cannot be: low is not below high"),
         ({"rate": {"low": 0, "high": 1, "log": True}}, "the range of rate, .* cannot be"),
         ({"rate": {"low": 0, "high": 1, "stepp": 1}}, "did you mean 'step'"),
         ({"seconds": [1.0]}, "seconds is given twice"),
+        ({"rate": {0.1: None, 0.2: 3}}, "the space of rate must be a list of values, a range"),
+        ({"rate": {0.1: None, "fast": None}}, "cannot be the str 'fast'"),
+        ({"rate": {0.1: {"layer": [[1]]}}}, "did you mean 'layers'"),
+        ({"rate": {0.1: {"layers": [[1]]}}, "layers": [[2]]}, "layers is given twice"),
+        ({"rate": {0.1: {"rate": [0.2]}}}, "rate is given twice"),
+        ({"overrides": {"readout": {"factorised": None}}}, "Could not find 'readout/factorised'"),
+        (
+            {"overrides": {"readout": {"factorized": None, "gaussian_mask": {"readout.mask_penalty": [0.1]}}}},
+            "do not fit preset simulated_retina: Could not override 'readout.mask_penalty'",
+        ),
         ({"overrides": [["core.dropout=0.1"]]}, "overrides of a space are values within a preset"),
         ({"overrides": {"core.dropuot": [0.1]}}, "do not fit preset simulated_retina: Could not override"),
         ({"preset": ["none"], "overrides": {"core.dropout": [0.1]}}, "unknown preset 'none'"),
@@ -202,7 +214,8 @@ def test_what_is_drawn_becomes_parameters(notebook, tmp_path):
         "  core.hidden_channels: [[4, 4]]\n  training.batch_size: {low: 4, high: 8}\n  core.projection: [null]\n"
     )
     space = checked_space(notebook, {"overrides": ["core.roughness=0.1"]}, read_space(tmp_path / "space.yaml"))
-    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask(dict(space.distributions))
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    space.draw(trial)
     parameters = space.parameters_of(trial.params)
     assert parameters["layers"] in ([1], [1, 2])
     expected = {"core.roughness=0.1", "readout=factorized", "core.hidden_channels=[4, 4]", "core.projection=null"}
@@ -211,6 +224,48 @@ def test_what_is_drawn_becomes_parameters(notebook, tmp_path):
     assert 0 < config["core"]["dropout"] < 1
     assert config["training"]["batch_size"] in range(4, 9)
     assert config["readout"]["kind"] == "factorized"
+
+
+CONDITIONAL = """
+layers:
+  1:
+  2: {rate: {low: 0, high: 1}}
+overrides:
+  readout:
+    factorized: {readout.mask_penalty: {low: 0, high: 1}, readout.feature_penalty: {low: 5, high: 9}}
+    point_gaussian:
+      readout.feature_penalty: {low: 0, high: 2}
+      readout.covariance: {full: {readout.initial_spread: [0.1, 0.2]}, diagonal: }
+  core.dropout: [0.0, 0.1]
+"""
+
+
+def test_some_of_a_space_is_there_only_with_a_certain_choice(notebook, folder, here, capsys):
+    notebook.write_text(notebook.read_text().replace("layers = [8]", "layers = 8"))
+    space = notebook.with_name("space.yaml")
+    space.write_text(CONDITIONAL)
+    here.trouble = {7: "interrupt"}
+    with pytest.raises(KeyboardInterrupt):
+        rnb.search(notebook, folder, space, trials=40, **GOAL)
+    assert "interrupted, and repeated by the same again: trials 6\n" in capsys.readouterr().out
+    trials = rnb.search(notebook, folder, space, trials=40, **GOAL)
+
+    assert set(trials["status"]) == {"complete", "interrupted"}
+    assert here.ran[6] == here.ran[7]
+    for given in here.ran:
+        assert ("rate" in given) == (given["layers"] == 2)
+        drawn = dict(one.split("=") for one in given["overrides"])
+        config = load_preset("simulated_retina", given["overrides"])["readout"]
+        expected = {"readout", "core.dropout", "readout.feature_penalty"}
+        expected |= {"readout.mask_penalty"} if config["kind"] == "factorized" else {"readout.covariance"}
+        expected |= {"readout.initial_spread"} if drawn.get("readout.covariance") == "full" else set()
+        assert set(drawn) == expected
+        assert (config["feature_penalty"] > 5) == (config["kind"] == "factorized")
+        assert not float(drawn["readout.feature_penalty"]).is_integer()  # the preset has a real number there
+    there = trials["readout.mask_penalty"].notna()
+    assert there.equals(trials["readout"] == "factorized")
+    assert trials["readout.feature_penalty"].notna().all()
+    assert trials.attrs["parameters"].count("readout.feature_penalty") == 1
 
 
 @pytest.mark.parametrize("preset", preset_names())

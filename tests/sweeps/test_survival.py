@@ -133,10 +133,10 @@ def test_the_driver_is_killed_and_two_take_its_place(sweep, folder):
 
 
 def test_ctrl_c_tells_what_was_lost(sweep, folder):
-    driver = sweep("-g", "seed=0,1,2", "-p", "seconds", "60.0", "--workers", 2)
+    driver = sweep("-g", "seed=0,1,2", "-p", "seconds", "60.0", "--workers", 2, start_new_session=True)
     wait_until(lambda: sum("training" in log.read_text() for log in folder.glob("*/log.txt")) == 2)
     others = descendants(driver)
-    driver.send_signal(signal.SIGINT)
+    os.killpg(driver.pid, signal.SIGINT)  # as a terminal does, to all processes that are at work in it
     assert end_of(driver) == 130
     wait_until(lambda: not alive(others), 5)
 
