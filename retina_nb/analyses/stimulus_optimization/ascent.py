@@ -18,7 +18,7 @@ Hold = Callable[[Tensor], Tensor]  # the same for rows that are known
 OPTIMIZERS = {"adaptive": 1.0, "adam": 0.3, "sgd": 10.0}
 # Of the adaptive rule: how its steps grow and shrink, how far they grow, how much of the last step the next one
 # repeats, and how far along the gradient the stimulus is that it steps towards (in norms of the stimulus).
-_GROW, _SHRINK, _LARGEST, _MOMENTUM, _REACH = 1.2, 0.5, 1.5, 0.5, 16.0
+_GROW, _SHRINK, _LARGEST, _MOMENTUM, _REACH = 1.2, 0.5, 1.5, 0.5, 4.0
 _SMALL = 1e-30
 _NOTHING = "there is nothing to optimise: no stimulus changes what was to be maximised"
 _LONG = 20  # with more batches than this there is a progress bar
@@ -74,7 +74,8 @@ def ascend(
       With a `step_size` of 1 this is the power method, which climbs convex functions on a sphere at once (Journée et
       al. 2010, J. Mach. Learn. Res. 11:517), with over-relaxation. Steps end at held stimuli because those that are
       clipped after a plain step keep too little of their norm, and end lower. From the same start, in as many
-      steps, it is as good as ``"sgd"`` at any step size or better (a test holds it to that, within 0.5 %).
+      steps, nearly all rows end as high as with ``"sgd"`` or higher; the few that do not (1 or 2 of 60 on the
+      simulated twin at a norm of 30, by 2 % at most) have reached another local maximum.
     - ``"sgd"``: steps of `step_size` times the gradient.
     - ``"adam"`` (Kingma & Ba 2015, arXiv:1412.6980): `step_size` is in units of the stimulus' root mean square, and
       gradients are taken along the sphere of the stimulus' norm, since otherwise Adam does not come to rest
