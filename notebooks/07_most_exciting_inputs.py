@@ -180,7 +180,7 @@ for neuron in (0, 2, 5):
 plots.show_maps(panels);
 
 # %% [markdown]
-# Smoothness, place and sparsity cost little: what they take away did little. The range costs most.
+# Smoothness and place cost little: what they take away did little. The range costs more, and so few pixels most of all.
 
 # %% [markdown]
 # ## Does the start matter?

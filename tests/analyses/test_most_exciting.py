@@ -91,6 +91,22 @@ def test_the_best_iterate_is_kept_and_steps_climb(optimizer):
     np.testing.assert_allclose(norms(made.stimuli), 4, rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("norm", "step_size", "limits"),
+    [(5, 10.0, {}), (30, 100.0, {}), (30, 100.0, {"low": (-0.654, -0.913), "high": 6.269})],
+)
+def test_cells_end_no_lower_than_by_plain_gradient_steps(norm, step_size, limits):
+    """The steps, norms and limits are those of openretina's examples; its optimiser is ``"sgd"``."""
+    options = {"neurons": range(0, 120, 6), "seeds": 2, "steps": 30, "constraints": Constraint(norm=norm, **limits)}
+    model = rnb.load_twin("simulated")
+    ours = most_exciting_inputs(model, **options)
+    plain = most_exciting_inputs(model, optimizer="sgd", step_size=step_size, patience=31, **options)
+    ratio = ours.scores / plain.scores
+    assert np.median(ratio) >= 1
+    assert np.mean(ratio > 0.999) >= 0.95
+    assert ratio.min() > 0.98, "another local maximum, hardly lower"
+
+
 def test_rows_do_not_see_each_other_and_batches_do_not_matter():
     model, options = (
         twin(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Float, Int
@@ -12,9 +13,12 @@ from retina_nb.errors import UserError, unknown
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 Project = Callable[[Tensor, Tensor], Tensor]
+Hold = Callable[[Tensor], Tensor]  # the same for rows that are known
 # Rules by name, and the step size that each has by default: see `ascend`.
 OPTIMIZERS = {"adaptive": 1.0, "adam": 0.3, "sgd": 10.0}
-_GROW, _SHRINK = 1.5, 0.5
+# Of the adaptive rule: how its steps grow and shrink, how far they grow, how much of the last step the next one
+# repeats, and how far along the gradient the stimulus is that it steps towards (in norms of the stimulus).
+_GROW, _SHRINK, _LARGEST, _MOMENTUM, _REACH = 1.2, 0.5, 1.5, 0.5, 4.0
 _SMALL = 1e-30
 _NOTHING = "there is nothing to optimise: no stimulus changes what was to be maximised"
 _LONG = 20  # with more batches than this there is a progress bar
@@ -62,10 +66,16 @@ def ascend(
     Rows do not see each other: what one becomes does not depend on the others. Rows that have converged are no longer
     computed. The rules are
 
-    - ``"adaptive"``: a step along the gradient from the best stimulus so far, as long as `step_size` times the norm
-      of the stimulus; 1.5 times as long after each success, half as long after a failure. The score never falls,
-      and units of the objective do not matter. A long step is the power method, which climbs convex functions
-      on a sphere at once (Journée et al. 2010, J. Mach. Learn. Res. 11:517).
+    - ``"adaptive"``: from the best stimulus so far towards the one that a very long step along the gradient leads to,
+      once that is held to its constraints: `step_size` of the way there, 1.2 times as much after each success (up
+      to 1.5 times `step_size`), half as much after a failure, when the step along the gradient becomes shorter too.
+      Half of the last step is added if it was a success (Polyak 1964, USSR Comput. Math. Math. Phys. 4:1), except
+      for the first, which leaves the start behind. The score never falls, and units of the objective do not matter.
+      With a `step_size` of 1 this is the power method, which climbs convex functions on a sphere at once (Journée et
+      al. 2010, J. Mach. Learn. Res. 11:517), with over-relaxation. Steps end at held stimuli because those that are
+      clipped after a plain step keep too little of their norm, and end lower. From the same start, in as many
+      steps, nearly all rows end as high as with ``"sgd"`` or higher; the few that do not (1 or 2 of 60 on the
+      simulated twin at a norm of 30, by 2 % at most) have reached another local maximum.
     - ``"sgd"``: steps of `step_size` times the gradient.
     - ``"adam"`` (Kingma & Ba 2015, arXiv:1412.6980): `step_size` is in units of the stimulus' root mean square, and
       gradients are taken along the sphere of the stimulus' norm, since otherwise Adam does not come to rest
@@ -179,7 +189,7 @@ def _climb(
         "best": stimulus,
         "best_gradient": gradient,
         "best_score": score,
-        "moment": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
+        "moment": torch.zeros_like(stimulus[:0] if propose is _sgd else stimulus),
         "square": torch.zeros_like(stimulus[:0] if propose is not _adam else stimulus),
     }
     history = score.new_full((len(part), steps + 1), torch.nan)
@@ -189,9 +199,12 @@ def _climb(
     record = score[:, None]  # best scores of the rows that still climb
     for step in range(1, steps + 1):
         place = state["place"]
-        state["stimulus"] = project(propose(state, size, step), part[place])
-        score, state["gradient"] = _with_gradient(objective, state["stimulus"], part[place], last=step == steps)
+        rows = part[place]
+        state["stimulus"] = project(propose(state, size, step, partial(_hold, project, rows)), rows)
+        score, state["gradient"] = _with_gradient(objective, state["stimulus"], rows, last=step == steps)
         history[place, step] = score
+        if propose is _adaptive:
+            _adapt(state, score, step)
         _keep_best(state, score)
         made.stimuli[place], made.scores[place] = state["best"], state["best_score"]
         record = torch.cat([record, state["best_score"][:, None]], dim=1)
@@ -222,24 +235,34 @@ def _with_gradient(
 
 def _keep_best(state: dict[str, Tensor], score: Tensor) -> None:
     better = score > state["best_score"]
-    state["scale"] = state["scale"] * torch.where(better, _GROW, _SHRINK)
     for name, new in (("best", "stimulus"), ("best_gradient", "gradient")):
         state[name] = torch.where(_spread(better), state[new], state[name])
     state["best_score"] = torch.where(better, score, state["best_score"])
 
 
-def _adaptive(state: dict[str, Tensor], size: float, step: int) -> Tensor:
-    best, gradient = state["best"], state["best_gradient"]
+def _adaptive(state: dict[str, Tensor], size: float, step: int, hold: Hold) -> Tensor:
+    best, gradient, scale = state["best"], state["best_gradient"], state["scale"]
     # A stimulus of nothing has no norm to measure steps by: 1 then.
-    length = size * state["scale"] * torch.where(_norm(best) > 0, _norm(best), 1.0)
-    return best + _spread(length / _norm(gradient).clamp(min=_SMALL)) * gradient
+    length = _REACH * scale.square() * torch.where(_norm(best) > 0, _norm(best), 1.0)
+    target = hold(best + _spread(length / _norm(gradient).clamp(min=_SMALL)) * gradient)
+    return best + _spread(size * scale) * (target - best) + _MOMENTUM * state["moment"]
 
 
-def _sgd(state: dict[str, Tensor], size: float, step: int) -> Tensor:
+def _adapt(state: dict[str, Tensor], score: Tensor, step: int) -> None:
+    """What the adaptive rule learns from a step, before its stimulus becomes the best."""
+    better = score > state["best_score"]
+    # The first step says nothing of those that follow: most of it is the noise that it leaves behind.
+    grown = state["scale"] if step == 1 else (_GROW * state["scale"]).clamp(max=_LARGEST)
+    state["scale"] = torch.where(better, grown, _SHRINK * state["scale"])
+    moment = (state["stimulus"] - state["best"]) * (step > 1)
+    state["moment"] = torch.where(_spread(better), moment, 0.0)
+
+
+def _sgd(state: dict[str, Tensor], size: float, step: int, hold: Hold) -> Tensor:
     return state["stimulus"] + size * state["gradient"]
 
 
-def _adam(state: dict[str, Tensor], size: float, step: int) -> Tensor:
+def _adam(state: dict[str, Tensor], size: float, step: int, hold: Hold) -> Tensor:
     x, gradient = state["stimulus"], state["gradient"]
     gradient = gradient / _spread(_norm(gradient).clamp(min=_SMALL))
     radial = (gradient * x).flatten(1).sum(dim=1) / x.square().flatten(1).sum(dim=1).clamp(min=_SMALL)
@@ -249,6 +272,10 @@ def _adam(state: dict[str, Tensor], size: float, step: int) -> Tensor:
     rate = size * _norm(x) / x[0].numel() ** 0.5
     update = (state["moment"] / (1 - 0.9**step)) / ((state["square"] / (1 - 0.999**step)).sqrt() + 1e-8)
     return x + _spread(rate) * update
+
+
+def _hold(project: Project, rows: Tensor, x: Tensor) -> Tensor:
+    return project(x, rows)
 
 
 def _norm(x: Tensor) -> Tensor:
