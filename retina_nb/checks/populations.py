@@ -60,13 +60,11 @@ def _mosaics() -> list[Check]:
     types, places = np.repeat(list(placed), [len(one) for one in placed.values()]), np.concatenate([*placed.values()])
     found = populations.mosaics(places, types, area=area)
     shuffled = populations.mosaics(places, random.permutation(types), area=area)
-    least = min(one.regularity / one.random for one in found.values())
+    least = (found.regularity / found.random).min()
     return [
         at_least("mosaics: least regularity of a type over that of random places", least, 2),
-        at_most("mosaics: largest p value of a type", max(one.p_value for one in found.values()), 0.01),
-        at_least(
-            "mosaics: median p value if types are shuffled", np.median([m.p_value for m in shuffled.values()]), 0.1
-        ),
+        at_most("mosaics: largest p value of a type", found.p_value.max(), 0.01),
+        at_least("mosaics: median p value if types are shuffled", np.median(shuffled.p_value), 0.1),
     ]
 
 
