@@ -39,8 +39,9 @@ class ResponseField:
         return first, second
 
     def to_dataframe(self) -> pd.DataFrame:
-        """A row for each bin: its middle (``first``, ``second``), ``count``, the number of images in it, their mean
-        ``response`` (events per bin), and the mean gradient along both directions (``gradient_first``, ``gradient_second``)."""
+        """A row for each bin: its middle, ``first`` and ``second``; ``count``, the number of images in it; their mean
+        ``response`` (events per bin); the mean gradient along both directions, ``gradient_first`` and
+        ``gradient_second``."""
         first, second = (axis.ravel() for axis in np.meshgrid(*self.centers, indexing="ij"))
         along = self.gradient.reshape(-1, 2).T
         columns = {"first": first, "second": second, "count": self.count.ravel().astype(int)}

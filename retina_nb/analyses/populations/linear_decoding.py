@@ -13,6 +13,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from retina_nb.analyses.populations.redundancy import check_sizes
 from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
+from retina_nb.stimuli import Stimulus
 
 # Ridge penalties that are tried, in units of the mean variance of a response.
 PENALTIES = tuple(10.0**power for power in range(-4, 4))
@@ -107,7 +108,7 @@ def fit_linear_decoder(
 def reconstruct(
     model: Any,
     stimuli: Many,
-    test: Many,
+    test: Stimulus | Sequence[Stimulus] | Float[np.ndarray, "_ _ _ _ _"],
     *,
     sizes: Sequence[int] | None = None,
     draws: int = 3,
