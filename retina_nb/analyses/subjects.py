@@ -161,8 +161,8 @@ class Subject:
                     f"the stimuli are not finite at {where}: leave out what is unknown, or set it to grey, 0"
                 )
 
-    def frames(self, stimulus: One) -> Float[np.ndarray, "channel time height width"]:
-        """Frames of a stimulus, which was made for the model's screen if it says for which; to be examined.
+    def frames(self, stimulus: Stimulus | np.ndarray) -> Float[np.ndarray, "..."]:
+        """Frames of a stimulus, which was made for the model's screen if it says for which; else as they are.
 
         Raises:
             UserError: if it was made for another rate or size of pixels.
@@ -177,8 +177,8 @@ class Subject:
             )
         return stimulus.frames
 
-    def movies(self, stimuli: Many) -> Float[np.ndarray, "batch channel time height width"]:
-        """Frames of many stimuli, as `frames`; shorter ones are followed by grey.
+    def movies(self, stimuli: Stimulus | Sequence[Stimulus] | np.ndarray) -> Float[np.ndarray, "..."]:
+        """Frames of many stimuli, as `frames` gives them; shorter ones are followed by grey.
 
         Raises:
             UserError: if one was made for another rate or size of pixels, or they are none.
