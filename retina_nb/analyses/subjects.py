@@ -245,8 +245,7 @@ def chosen_neurons(
     """
     if neurons is None:
         return np.arange(total)
-    several = isinstance(neurons, Iterable) and not isinstance(neurons, str | np.ndarray)
-    given = np.atleast_1d(np.asarray(list(neurons) if several else neurons))
+    given = np.atleast_1d(np.asarray(list(neurons) if isinstance(neurons, Iterable) else neurons))
     if given.dtype == bool and given.shape == (total,):
         given = np.flatnonzero(given)
     if not given.size:
