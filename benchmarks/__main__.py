@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks import report
 from benchmarks.pairs import Measurement, Options, Refused, measure
+from retina_nb.files import replace_between
 from retina_nb.memory import keep_freed_memory
 
 # The module of each. It has ``prepare(name, options) -> Pair`` or ``measure(name, options) -> Measurement``.
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
     print(report.text(found, names))
     report.draw(path.with_suffix(".png"), found)
     if given.readme is not None:
-        report.write_readme(given.readme, found)
+        replace_between(given.readme, report.MARKS, report.markdown(found))
     return max(one.returncode for one in done)
 
 

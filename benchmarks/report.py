@@ -111,14 +111,6 @@ def markdown(report: Report) -> str:
     return "\n".join([*lines, "", f"{about} Goals that are not reached are bold.", ""])
 
 
-def write_readme(path: Path, report: Report) -> None:
-    """Put the table between its two marks."""
-    whole = path.read_text(encoding="utf-8")
-    before, after = whole.split(MARKS[0])[0], whole.split(MARKS[1])[1]
-    with replace_file(path) as temporary:
-        temporary.write_text(f"{before}{MARKS[0]}{markdown(report)}{MARKS[1]}{after}", encoding="utf-8")
-
-
 def draw(path: Path, report: Report) -> None:
     """Bars of the ratios with their spread, and marks at the goals."""
     from matplotlib.ticker import ScalarFormatter

@@ -1,15 +1,19 @@
 """What cells, sessions, frames and pixels cost, and how much of the machine a step of training uses.
 
-``python -m benchmarks scale [--quick]`` measures a step of training, a prediction and loading over ranges of each, in
-processes of their own; prints what they cost and where the cost of the work begins to outweigh what there is without
-it; says what much larger work will need, with the largest point predicted from the others; and writes ``scale.json``
-and ``scale.png``. ``python -m benchmarks scale once WHAT SIZE`` measures one point and prints a line of JSON.
+``python -m benchmarks scale [--quick] [--readme FILE]`` measures a step of training, a prediction and loading over
+ranges of each, in processes of their own; prints what they cost and where the cost of the work begins to outweigh what
+there is without it; says what much larger work will need, with the largest point predicted from the others; and writes
+``scale.json`` and ``scale.png``. ``python -m benchmarks scale once WHAT SIZE`` measures one point and prints a line of
+JSON.
 """
 
+import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -18,9 +22,11 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe, measured, memory_mb, wait_until_quiet
-from retina_nb.files import replace_file
+from retina_nb.files import replace_between, replace_file
+from retina_nb.products import product
 
 FOLDER = Path("runs/bench")
+MARKS = ("<!-- scale -->\n", "<!-- /scale -->\n")
 CHUNK, BATCH = 50, 16  # frames with their history, and rows, of a step
 SIZES: dict[str, tuple[int, ...]] = {
     "cells": (100, 300, 1000, 3000, 10_000, 30_000, 100_000),  # in a step of training, of one session
@@ -28,6 +34,13 @@ SIZES: dict[str, tuple[int, ...]] = {
     "pixels": (18 * 16, 36 * 32, 72 * 64),  # in a step, with the kernels of low resolution
     "predicted_frames": (1000, 3000, 10_000, 30_000),  # of one movie, 100 cells
     "loaded_frames": (10_000, 30_000, 100_000),  # of one session of 100 cells, up to the first batch
+}
+WORK = {
+    "cells": "a step",
+    "sessions": "a step",
+    "pixels": "a step",
+    "predicted_frames": "a prediction",
+    "loaded_frames": "loading",
 }
 QUICK = {what: sizes[:-2] if len(sizes) > 4 else sizes[:2] for what, sizes in SIZES.items()}
 _SIDES = {18 * 16: (18, 16), 36 * 32: (36, 32), 72 * 64: (72, 64)}
@@ -38,19 +51,25 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["once"]:
         print(json.dumps(once(arguments[1], int(arguments[2]))))
         return
-    quick = "--quick" in arguments
+    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="without the largest sizes, nor long waits")
+    parser.add_argument("--readme", type=Path, help="a file with the marks of the table")
+    given = parser.parse_args(arguments)
+    wait_s = 10.0 if given.quick else 120.0
     found: dict[str, Any] = {"machine": describe(), "points": {}, "fits": {}}
-    for what, sizes in (QUICK if quick else SIZES).items():
-        points = [_point(what, size, 10.0 if quick else 120.0) for size in sizes]
+    for what, sizes in (QUICK if given.quick else SIZES).items():
+        points = [_point(what, size, wait_s) for size in sizes]
         found["points"][what] = points
         found["fits"][what] = {value: fit(points, value) for value in ("seconds", "memory_mb")}
         print(text(what, points, found["fits"][what]), flush=True)
     found["on_paper"] = on_paper(found["fits"])
-    found["flops"] = flops(10.0 if quick else 120.0)
+    found["flops"] = flops(wait_s)
     print(f"on paper: {json.dumps(found['on_paper'])}\na step at low resolution: {json.dumps(found['flops'])}")
     with replace_file(FOLDER / "scale.json") as temporary:
         temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")
     draw(FOLDER / "scale.png", found)
+    if given.readme is not None:
+        replace_between(given.readme, MARKS, markdown(found))
 
 
 def once(what: str, size: int) -> dict[str, float]:
@@ -140,12 +159,14 @@ def flops(wait_s: float) -> dict[str, float]:
 
 
 def _peak(wait_s: float) -> float:
-    """Billion operations a second of the fastest product of square matrices."""
-    rates = []
+    """Billion operations a second of the fastest product of square matrices, by torch's own or by ours."""
+    seconds: dict[int, float] = {}
     for size in (1024, 2048, 4096):
         one, other = torch.randn(2, size, size)
-        rates.append(2 * size**3 / 1e9 / _quiet_seconds(lambda one=one, other=other: one @ other, wait_s))
-    return max(rates)
+        for multiply in (torch.matmul, product):
+            work = partial(multiply, one, other)
+            seconds[size] = min(_quiet_seconds(work, wait_s), seconds.get(size, math.inf))
+    return max(2 * size**3 / 1e9 / least for size, least in seconds.items())
 
 
 def _quiet_seconds(work: Callable[[], Any], wait_s: float, repetitions: int = 5) -> float:
@@ -243,6 +264,36 @@ def text(what: str, points: Sequence[Mapping[str, float]], fits: Mapping[str, Ma
             f"{one['bend']:,.0f}; exponent at the end {one['slope']:.2f}{missed}"
         )
     return "\n".join(lines)
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """The table for the README, and what much larger work would need."""
+    lines = ["| cost of | by | from | to | fixed | for each | bends at | largest predicted |", "|" + "---|" * 8]
+    for what, points in found["points"].items():
+        for value, unit, small in (("seconds", "s", "ms"), ("memory_mb", "MB", "kB")):
+            line = found["fits"][what][value]
+            missed = f"{100 * line['error']:+.0f} %" if "error" in line else ""
+            sizes = f"{points[0]['size']:,.0f} | {points[-1]['size']:,.0f}"
+            lines.append(
+                f"| {WORK[what]} ({unit}) | {what.split('_')[-1]} | {sizes} | {line['fixed']:.2g} {unit} | "
+                f"{1000 * line['each']:.2g} {small} | {line['bend']:,.0f} | {missed} |"
+            )
+    paper, used = found["on_paper"], found["flops"]
+    shares = ", ".join(
+        f"{name} {100 * used[f'{who}_share_of_peak']:.0f} %"
+        for who, name in (("ours", "retina_nb"), ("peer", "openretina"))
+        if f"{who}_gflop" in used
+    )
+    text = (
+        "On paper, a million cells and a movie of ten hours need a step of "
+        f"{paper['step_of_a_million_cells_s']:.0f} s and {paper['step_of_a_million_cells_gb']:.0f} GB on this machine, "
+        f"{paper['epoch_of_ten_hours_and_a_million_cells_h']:,.0f} hours an epoch. The movie is "
+        f"{paper['movie_of_ten_hours_gb']:.1f} GB, the responses "
+        f"{paper['responses_of_a_million_cells_over_ten_hours_tb']:.1f} TB: every machine can hold the movie and the "
+        "core, while sessions must be spread over machines, each with the readouts of its own. In a step at low "
+        f"resolution, the share of {used['peak_gflops']:.0f} GFLOP/s, the fastest product of matrices here: {shares}."
+    )
+    return "\n".join([*lines, "", text, ""])
 
 
 def draw(path: Path, found: Mapping[str, Any]) -> None:

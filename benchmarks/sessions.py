@@ -14,12 +14,11 @@ from retina_nb.loaders.simulated.movies import CLIP_FRAMES
 from retina_nb.recording import Recording
 
 SHAPE = {"sessions": 20, "cells_per_session": 47, "orders": 4, "clips": 108, "repeats": 3}
-SMALL = {"sessions": 4, "cells_per_session": 30, "orders": 2, "clips": 75}  # what others have made already
 
 
-def recordings(*, small: bool = False) -> dict[str, Recording]:
-    """20 sessions that saw one movie in 4 orders of its clips; or 4 in 2 orders."""
-    return rnb.load_recordings("simulated", **(SMALL if small else SHAPE))
+def recordings() -> dict[str, Recording]:
+    """20 sessions that saw one movie in 4 orders of its clips."""
+    return rnb.load_recordings("simulated", **SHAPE)
 
 
 def clips(recording: Recording) -> tuple[np.ndarray, np.ndarray]:

@@ -23,7 +23,7 @@ _HOME = {
     "load_twin": "models",
     "normalize": "loaders.normalize",
     "predict": "evaluation",
-    "presets": "models",
+    "presets": "models.preset_table",
     "read_sweep": "sweeps.table",
     "search": "sweeps.search",
     "select_neurons": "quality",

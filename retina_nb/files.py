@@ -34,6 +34,14 @@ def replace_file(path: str | Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None:
+    """Put a text between two marks of a file, in place of what stands there."""
+    whole = Path(path).read_text(encoding="utf-8")
+    before, after = whole.split(marks[0])[0], whole.split(marks[1])[1]
+    with replace_file(path) as temporary:
+        temporary.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", encoding="utf-8")
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -246,7 +246,7 @@ def _activity(one: Subject, shown: Tensor) -> Iterator[Tensor]:
 @torch.no_grad()
 def _present(one: Subject, autoencoder: SparseAutoencoder, shown: Tensor) -> tuple[np.ndarray, ...]:
     """Features in the middle of the screen (time, feature), their share and strength, their effects and mean rates."""
-    index = torch.from_numpy(one.neurons).to(one.device)
+    index = torch.from_numpy(one.neurons)
     count = len(autoencoder.decoder)
     middle, there, total, places = [], torch.zeros(count), torch.zeros(count), 0
     sums = torch.zeros(count + 1, len(index), device=one.device)  # of rates: whole, then without each feature
@@ -258,7 +258,7 @@ def _present(one: Subject, autoencoder: SparseAutoencoder, shown: Tensor) -> tup
         places += code[..., 0].numel()
 
         def rates(made: Tensor) -> Tensor:
-            return one.model.read(made.movedim(-1, 0)[None], one.session)[0].index_select(-1, index).sum(dim=0)
+            return one.model.read(made.movedim(-1, 0)[None], one.session, index)[0].sum(dim=0)
 
         sums[0] += rates(rows)
         for feature in range(count):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import signature
 from itertools import chain
 from typing import Any
 
@@ -66,8 +67,10 @@ class Subject:
         self, stimulus: Float[Tensor, "batch channel time height width"]
     ) -> Float[Tensor, "batch time_out neuron"]:
         """The neurons' rates (events per bin), through which gradients flow to the stimulus."""
-        index = torch.from_numpy(self.neurons).to(self.device)
-        return self.model(stimulus.to(self.device), self.session).index_select(-1, index)
+        stimulus, index = stimulus.to(self.device), torch.from_numpy(self.neurons)
+        if "neurons" in signature(getattr(self.model, "forward", self.model)).parameters:
+            return self.model(stimulus, self.session, index)
+        return self.model(stimulus, self.session).index_select(-1, index.to(self.device))
 
     @property
     def linear_stage(self) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
@@ -81,10 +84,10 @@ class Subject:
         if core is None:
             return lambda stimulus: stimulus.to(self.device), self.respond
         of_core = self.session if core.per_session else None
-        index = torch.from_numpy(self.neurons).to(self.device)
+        index = torch.from_numpy(self.neurons)
 
         def rest(seen: Tensor) -> Tensor:
-            return self.model.read(core.after_linear(seen, of_core), self.session).index_select(-1, index)
+            return self.model.read(core.after_linear(seen, of_core), self.session, index)
 
         return lambda stimulus: core.linear(stimulus.to(self.device), of_core), rest
 
@@ -212,7 +215,8 @@ def subject(
 
     Args:
         model: a twin, ensemble, baseline or truth: what is called as ``model(stimulus, session)``, has a ``lag`` and
-            knows in ``about`` its rate and neurons.
+            knows in ``about`` its rate and neurons. If it is also called as ``model(stimulus, session, neurons)``, it
+            is asked for the chosen ones only.
         session: whose neurons; all sessions' in sorted order if None.
         neurons: their numbers, in the session or among all, or True or False for each of them; all if None.
         device: where to move the model; it stays where it is if None.

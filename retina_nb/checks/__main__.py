@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 import retina_nb as rnb
-from retina_nb.files import replace_file
+from retina_nb.files import replace_between, replace_file
 
 # The modules of this package, in the order of the table.
 TOPICS: tuple[str, ...] = (
@@ -61,10 +61,7 @@ def main(folder: str = "runs/truth", readme: str | None = None) -> int:
     with replace_file(Path(folder) / "truth.json") as temporary:
         temporary.write_text(json.dumps({"rows": table.to_dict("records")}, indent=1), encoding="utf-8")
     if readme is not None:
-        text = Path(readme).read_text(encoding="utf-8")
-        before, after = text.split(MARKS[0])[0], text.split(MARKS[1])[1]
-        with replace_file(readme) as temporary:
-            temporary.write_text(f"{before}{MARKS[0]}{markdown(table)}{MARKS[1]}{after}", encoding="utf-8")
+        replace_between(readme, MARKS, markdown(table))
     print(table.drop(columns="topic").to_string(index=False, float_format="{:.3g}".format))
     return int(not table["holds"].all())
 

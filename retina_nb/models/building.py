@@ -11,7 +11,6 @@ from retina_nb.cores import Core
 from retina_nb.errors import UserError
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
-from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.models.parts import assemble
 from retina_nb.models.presets import load_preset, preset_names
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
@@ -67,6 +66,8 @@ def build_twin(
 
 def start_readouts(twin: CoreReadout, recordings: Mapping[str, Recording]) -> None:
     """Start the readouts of these sessions from what the training bins say: mean rates and places."""
+    from retina_nb.models.locate import locate_receptive_fields  # needs SciPy, which loading a twin need not wait for
+
     for session, recording in recordings.items():
         if isinstance(readout := twin.session_readout(session), SpatialContrastReadout):
             _start_spatial_contrast(readout, recording)

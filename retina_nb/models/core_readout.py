@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb.cores import Core, feature_shape
 from retina_nb.errors import UserError, unknown
 from retina_nb.readouts import Readout, SessionReadouts
+from retina_nb.readouts.base import read_neurons
 from retina_nb.recording import Recording
 
 _AXES = ("batch", "channel", "time", "height", "width")
@@ -70,17 +71,26 @@ class CoreReadout(nn.Module):
         return self.core.lookahead
 
     def forward(
-        self, stimulus: Float[Tensor, "*batch channel time height width"], session: str | None = None
+        self,
+        stimulus: Float[Tensor, "*batch channel time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
         """Rates of a session's neurons; of all sessions' in sorted order if None. ``time_out = time - lag``.
+
+        Args:
+            stimulus: what is shown.
+            session: whose neurons.
+            neurons: their numbers, in the session or among all; of others nothing is computed. All if None.
 
         Raises:
             UserError: if the stimulus does not fit, saying in which axis, or there is no such session.
         """
         self._check(stimulus, session)
         if session is None and self.core.per_session and self.sessions:
-            return torch.cat([self(stimulus, one) for one in self.sessions], dim=-1)
-        return self.read(self.features(stimulus, session), session)
+            every = torch.cat([self(stimulus, one) for one in self.sessions], dim=-1)
+            return every if neurons is None else every.index_select(-1, neurons.to(every.device))
+        return self.read(self.features(stimulus, session), session, neurons)
 
     def features(
         self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
@@ -89,12 +99,15 @@ class CoreReadout(nn.Module):
         return self.core(stimulus, session) if self.core.per_session else self.core(stimulus)
 
     def read(
-        self, features: Float[Tensor, "batch feature time height width"], session: str | None = None
+        self,
+        features: Float[Tensor, "batch feature time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "batch time_out neuron"]:
-        """Rates from features that the core has made."""
+        """Rates from features that the core has made; see `forward`."""
         if isinstance(self.readout, SessionReadouts):
-            return self.readout(features, session)
-        return self.readout(features)
+            return self.readout(features, session, neurons)
+        return read_neurons(self.readout, features, neurons)
 
     def rates(
         self, features: Float[Tensor, "batch feature time height width"], sessions: Sequence[str]

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
@@ -81,14 +81,17 @@ class Ensemble(nn.Module):
         return max(member.lookahead for member in self._twins)
 
     def forward(
-        self, stimulus: Float[Tensor, "*batch channel time height width"], session: str | None = None
+        self,
+        stimulus: Float[Tensor, "*batch channel time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
         """Mean rates of a session's neurons; of all sessions' in sorted order if None. ``time_out = time - lag``.
 
         Raises:
             UserError: if the stimulus does not fit or there is no such session.
         """
-        return self.rates(stimulus, session).mean(dim=0)
+        return self.rates(stimulus, session, neurons).mean(dim=0)
 
     def spread(
         self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
@@ -97,14 +100,17 @@ class Ensemble(nn.Module):
         return self.rates(stimulus, session).std(dim=0)
 
     def rates(
-        self, stimulus: Float[Tensor, "*batch channel time height width"], session: str | None = None
+        self,
+        stimulus: Float[Tensor, "*batch channel time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "member *batch time_out neuron"]:
         """Every member's rates."""
         if stimulus.ndim == 5 and stimulus.shape[2] <= self.lag:
             raise UserError(
                 f"the ensemble needs more than {self.lag} bins of stimulus, this one has {stimulus.shape[2]}"
             )
-        return torch.stack([twin(stimulus, session)[:, self.lag - twin.lag :] for twin in self._twins])
+        return torch.stack([twin(stimulus, session, neurons)[:, self.lag - twin.lag :] for twin in self._twins])
 
     @property
     def _twins(self) -> list[CoreReadout]:

@@ -4,48 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-import torch
-
 from retina_nb.errors import UserError, unknown
-from retina_nb.models.parts import assemble
 
 _FOLDER = Path(__file__).parents[1] / "presets"
-
-
-def presets() -> pd.DataFrame:
-    """Every preset, a row each: what it is, the stimuli it was made for, its parts, its lag (bins) and its size."""
-    return pd.DataFrame(
-        [_row(load_preset(name)) for name in preset_names()], index=pd.Index(preset_names(), name="preset")
-    )
-
-
-def _row(preset: dict[str, Any]) -> dict[str, Any]:
-    shape = preset["input_shape"]
-    with torch.device("meta"):  # sizes alone
-        twin = assemble(
-            preset, shape, {"neurons": {"one": 1}, "rate_hz": 30.0, "stimulus_mean": 1.0, "stimulus_std": 1.0}
-        )
-    core, neuron = (sum(p.numel() for p in part.parameters()) for part in (twin.core, twin.readout))
-    return {
-        "summary": preset["summary"],
-        "input_shape": tuple(shape),
-        "core": preset["core"]["kind"],
-        "features": preset["core"].get("hidden_channels"),
-        "temporal_kernels": preset["core"].get("temporal_kernel_sizes"),
-        "spatial_kernels": preset["core"].get("spatial_kernel_sizes"),
-        "readout": preset["readout"]["kind"],
-        "lag": twin.lag,
-        "core_parameters": core,
-        "parameters_per_neuron": neuron,
-    }
 
 
 def load_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """A preset as nested dictionaries.
 
     Args:
-        name: one of `presets()`.
+        name: one of `retina_nb.presets()`.
         overrides: changes in Hydra's syntax, e.g. ``["core.hidden_channels=[8,8]", "training.learning_rate=0.01"]``.
 
     Raises:

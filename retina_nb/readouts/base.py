@@ -5,7 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb import nonlinearities
@@ -103,11 +103,36 @@ class LinearReadout(Readout):
 
 def joined(readouts: Sequence[LinearReadout]) -> LinearReadout:
     """One readout of all neurons of several of a kind, whose parameters are made of theirs and pass gradients on."""
-    one = copy.copy(readouts[0])
-    axes = one.neuron_axes or {}
-    vars(one).update(_parameters={}, _buffers={name: value for name, value in one._buffers.items() if name not in axes})
-    for name, axis in axes.items():
-        setattr(one, name, torch.cat([getattr(readout, name) for readout in readouts], dim=axis))
+    axes = readouts[0].neuron_axes or {}
+    made = {name: torch.cat([getattr(one, name) for one in readouts], dim=axis) for name, axis in axes.items()}
+    return _with(readouts[0], made)
+
+
+def chosen(readout: LinearReadout, neurons: Int[Tensor, " chosen"]) -> LinearReadout:
+    """A readout of some of its neurons, whose parameters are taken from it and pass gradients on."""
+    axes = readout.neuron_axes or {}
+    return _with(readout, {name: getattr(readout, name).index_select(axis, neurons) for name, axis in axes.items()})
+
+
+def read_neurons(
+    readout: Readout,
+    features: Float[Tensor, "*batch feature time height width"],
+    neurons: Int[Tensor, " chosen"] | None,
+) -> Float[Tensor, "*batch time_out _"]:
+    """Rates of some of a readout's neurons, without the work for the others where its kind allows it; all if None."""
+    if neurons is None:
+        return readout(features)
+    neurons = neurons.to(features.device)
+    if isinstance(readout, LinearReadout) and readout.kind is not None:
+        return chosen(readout, neurons)(features)
+    return readout(features).index_select(-1, neurons)
+
+
+def _with(readout: LinearReadout, values: Mapping[str, Tensor]) -> LinearReadout:
+    """The same readout with other values of all that neurons differ in."""
+    one = copy.copy(readout)
+    rest = {name: value for name, value in one._buffers.items() if name not in values}
+    vars(one).update(_parameters={}, _buffers=rest, **values)
     return one
 
 

@@ -4,12 +4,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, weighted
+from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, read_neurons, weighted
 from retina_nb.readouts.clone import ClonedReadout
+
+# Weights of more entries are made anew each time.
+_MOST_KEPT = 2**25
 
 
 class SessionReadouts(nn.Module):
@@ -24,6 +27,7 @@ class SessionReadouts(nn.Module):
 
     def __init__(self, readouts: Mapping[str, Readout]) -> None:
         super().__init__()
+        self._kept: tuple[Hashable, list[Tensor], Tensor] | None = None  # kind, what weights were made of, weights
         self.readouts = nn.ModuleDict()
         # Clones last, since what they read must be there.
         for session in sorted(readouts, key=lambda name: isinstance(readouts[name], ClonedReadout)):
@@ -93,13 +97,52 @@ class SessionReadouts(nn.Module):
         }
 
     def forward(
-        self, features: Float[Tensor, "*batch feature time height width"], session: str | None = None
+        self,
+        features: Float[Tensor, "*batch feature time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
-        """Rates of one session's neurons, or of all sessions' in sorted order."""
-        if session is not None:
-            readout = self[session]
-            return readout(_recent(features, self.lag - readout.lag))
-        return torch.cat([*self.rates(features).values()], dim=-1)
+        """Rates of one session's neurons, or of all sessions' in sorted order; of those with these numbers, if any."""
+        sessions = self.sessions if session is None else [session]
+        if neurons is not None:
+            sessions, neurons = self._with_some(sessions, neurons)
+        readouts = [self[name] for name in sessions]
+        if len(_kinds(readouts)) > 1:
+            every = torch.cat([*self.rates(features, sessions).values()], dim=-1)
+            return every if neurons is None else every.index_select(-1, neurons.to(every.device))
+        one = _joined(readouts)
+        features = _recent(features, self.lag - one.lag)
+        # One that is listened to must be called.
+        if neurons is None and isinstance(one, LinearReadout) and one.is_product and not one._forward_hooks:
+            check_features(features, one.feature_shape)
+            return one.rate(weighted(features, self._composed(one, readouts[0].kind)))
+        return read_neurons(one, features, neurons)
+
+    def _with_some(self, sessions: list[str], neurons: Tensor) -> tuple[list[str], Tensor]:
+        """The sessions that have some of these neurons, and the neurons' numbers among theirs; all if unknown."""
+        linear = [one for one in map(self.__getitem__, sessions) if isinstance(one, LinearReadout)]
+        if len(linear) < len(sessions):
+            return sessions, neurons
+        sizes = torch.tensor([len(one.bias) for one in linear])
+        ends = sizes.cumsum(0)
+        neurons = neurons.cpu()
+        needed, place = torch.bucketize(neurons, ends, right=True).unique(return_inverse=True)
+        before = (ends - sizes)[needed] - (sizes[needed].cumsum(0) - sizes[needed])  # neurons of those left out
+        return [sessions[number] for number in needed.tolist()], neurons - before[place]
+
+    def _composed(self, one: LinearReadout, kind: Hashable) -> Tensor:
+        """The weights of a readout; without gradients they are made anew only if what they are made of has changed."""
+        parts = [getattr(one, name) for name in one.neuron_axes or {}]
+        needs_gradients = torch.is_grad_enabled() and any(part.requires_grad for part in parts)
+        if kind is None or needs_gradients or torch.is_autocast_enabled(one.bias.device.type):
+            return one.weights()
+        if self._kept is None or self._kept[0] != kind or not _equal(self._kept[1], parts):
+            # As they are multiplied, neuron by neuron, or each product would turn them around.
+            weights = one.weights().detach().permute(3, 1, 2, 0).contiguous().permute(3, 1, 2, 0)
+            if weights.numel() > _MOST_KEPT:
+                return weights
+            self._kept = kind, [part.detach().clone() for part in parts], weights
+        return self._kept[2]
 
     def regularizer(self) -> Float[Tensor, ""]:
         """Mean over sessions of each one's penalty."""
@@ -147,6 +190,13 @@ def _kinds(readouts: Sequence[Readout]) -> list[list[int]]:
         kind = one.kind if isinstance(one, LinearReadout) else None
         kinds.setdefault(number if kind is None else kind, []).append(number)
     return list(kinds.values())
+
+
+def _equal(some: Sequence[Tensor], others: Sequence[Tensor]) -> bool:
+    return all(
+        (one.device, one.dtype) == (other.device, other.dtype) and torch.equal(one, other)
+        for one, other in zip(some, others, strict=True)
+    )
 
 
 def _joined(readouts: Sequence[Any]) -> Any:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks import pairs, report
 from benchmarks.pairs import Measurement, Options, Pair, Refused, compare, measure
+from retina_nb.files import replace_between
 
 OPTIONS = Options(repetitions=2, wait_s=0)
 MACHINE = {"processor": "abacus", "device": "CPU", "threads": 2, "torch": "2.13", "mallopt": True}
@@ -76,7 +77,7 @@ def test_readme_gets_the_table_between_its_marks_and_the_figure_is_drawn(tmp_pat
     readme.write_text(f"before\n{report.MARKS[0]}| stale |\n{report.MARKS[1]}after\n", encoding="utf-8")
     report.add(path, "mei", Measurement("work", [1.0], [20.0], 0.0), MACHINE, OPTIONS)
     found = report.add(path, "import", Measurement("work", [1.0], [2.0], 0.0, others=[1.5]), MACHINE, OPTIONS)
-    report.write_readme(readme, found)
+    replace_between(readme, report.MARKS, report.markdown(found))
     text = readme.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("after\n")

@@ -96,14 +96,14 @@ def test_truth_is_causal_and_has_the_lag_it_declares():
     assert (after[:, 10:] != before[:, 10:]).any()
 
 
-def test_one_neuron_alone_responds_as_among_all():
+def test_some_neurons_alone_respond_as_among_all():
     truth = load_truth(**SMALL | {"size": (13, 15)})
     stimulus = torch.randn(2, 2, truth.lag + 6, 13, 15)
     for session in (None, "simulated_2"):
         together = truth(stimulus, session)
-        for neuron in (1, 4, 9):
-            alone = truth.rate_of(stimulus, neuron, session)
-            np.testing.assert_allclose(alone, together[..., neuron], rtol=1e-4, atol=1e-6)
+        for neurons in ([1], [9, 4], [7, 2, 7]):
+            alone = truth(stimulus, session, torch.tensor(neurons))
+            np.testing.assert_allclose(alone, together[..., neurons], rtol=1e-4, atol=1e-6)
 
 
 def test_latency_is_the_planted_one():

@@ -143,6 +143,47 @@ def test_a_readout_with_more_than_its_kind_is_known_for_is_not_joined():
         torch.testing.assert_close(rate, readouts(features, session))
 
 
+@pytest.mark.parametrize("readouts", [sessions, mixed, lambda: SessionReadouts(alike(PointGaussianReadout))])
+def test_some_neurons_are_read_as_among_all(readouts):
+    readouts, features = readouts().eval(), torch.randn(2, *SHAPE)
+    for session in (None, *readouts.sessions):
+        every = readouts(features, session)
+        for some in ([every.shape[-1] - 1], [every.shape[-1] // 2, 0], [0, every.shape[-1] - 1, 0]):
+            torch.testing.assert_close(readouts(features, session, torch.tensor(some)), every[..., some])
+
+
+def test_of_neurons_that_are_not_asked_for_nothing_is_computed():
+    readouts, features = SessionReadouts(alike(GaussianMaskReadout)).eval(), torch.randn(2, *SHAPE)
+    readouts(features, None, torch.tensor([5, 0])).sum().backward()
+    assert readouts["b"].bias.grad is None
+    assert (readouts["a"].bias.grad != 0).tolist() == [True, False, False]
+
+
+@torch.no_grad()
+def test_rates_follow_every_change_of_the_weights():
+    readouts, features = SessionReadouts(alike(GaussianMaskReadout)), torch.randn(2, *SHAPE)
+
+    def check():
+        expected = torch.cat([readouts[session](features) for session in readouts.sessions], dim=-1)
+        torch.testing.assert_close(readouts(features), expected)
+        torch.testing.assert_close(readouts(features, "b"), expected[..., 3:4])
+
+    check()
+    readouts["a"].features.mul_(2)
+    check()
+    readouts["b"].position.data.add_(0.1)  # of which autograd knows nothing
+    check()
+    for session in readouts.sessions:
+        readouts[session].position_scale = 5.0
+    check()
+    readouts.remove("a")
+    readouts.add("a", GaussianMaskReadout(SHAPE, 3, position_scale=5.0))
+    check()
+    readouts.double()
+    features = features.double()
+    check()
+
+
 def test_points_are_drawn_anew_in_training():
     readouts, features = mixed(), torch.randn(2, *SHAPE)
     assert not torch.allclose(readouts.rates(features)["point"], readouts.rates(features)["point"])

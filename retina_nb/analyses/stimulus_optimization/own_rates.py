@@ -53,7 +53,8 @@ def _of_truth(model: Truth, subject: Subject, stimulus: Tensor, neuron: Tensor) 
     for one in neuron.unique():
         rows = (neuron == one).nonzero()[:, 0]
         order.append(rows)
-        parts.append(model.rate_of(stimulus[rows], int(subject.neurons[int(one)]), subject.session))
+        own = torch.from_numpy(subject.neurons[[int(one)]])
+        parts.append(model(stimulus[rows], subject.session, own)[..., 0])
     return torch.cat(parts)[torch.cat(order).argsort()]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
@@ -112,28 +112,31 @@ class Truth(nn.Module):
         return {"rate_hz": self.rate, "pixel_um": self.pixel_um, "neurons": neurons, "channels": ["green", "UV"]}
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+        self,
+        stimulus: Float[Tensor, "batch channel time height width"],
+        session: str | None = None,
+        neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "batch time_out neuron"]:
         """The expected response (spikes per bin) of a session's cells, or of all; ``time_out = time - lag``.
 
         It can be differentiated with respect to the stimulus.
+
+        Args:
+            stimulus: what is shown.
+            session: whose cells.
+            neurons: their numbers, in the session or among all; of others nothing is computed. All if None.
 
         Raises:
             UserError: if there is no such session or the stimulus does not fit.
         """
         self._check(stimulus)
         cells = self._cells(session)
+        if neurons is not None:
+            cells, place = cells[neurons.to(cells.device)].unique(return_inverse=True)
         # A few cells at a time, since every subunit has a trace of its own.
         rates = [self._rate(self._drive(stimulus, part), part) for part in cells.split(32)]
-        return self._expected(torch.cat(rates, dim=1), cells).transpose(1, 2)
-
-    def rate_of(
-        self, stimulus: Float[Tensor, "batch channel time height width"], neuron: int, session: str | None = None
-    ) -> Float[Tensor, "batch time_out"]:
-        """What `forward` says of one neuron of a session, or of all, without the work for the others."""
-        self._check(stimulus)
-        cell = self._cells(session)[neuron : neuron + 1]
-        return self._expected(self._rate(self._drive(stimulus, cell), cell), cell)[:, 0]
+        expected = self._expected(torch.cat(rates, dim=1), cells).transpose(1, 2)
+        return expected if neurons is None else expected.index_select(-1, place)
 
     def respond(self, expected: Float[Tensor, "*shape neuron"], session: str, rng: torch.Generator) -> Tensor:
         """One noisy trial, given what `forward` expects."""
@@ -269,7 +272,7 @@ class Truth(nn.Module):
 
         def pool(trace: Tensor) -> Tensor:
             total = trace.new_zeros(trace.shape[0], len(part), trace.shape[2])
-            return total.index_add_(1, cell - part[0], weight * trace)
+            return total.index_add_(1, torch.searchsorted(part, cell), weight * trace)
 
         recent = torch.exp(torch.linspace(-3, 0, GAIN_BINS, device=excitation.device))
         contrast = pool(excitation).abs()
