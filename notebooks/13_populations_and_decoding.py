@@ -259,17 +259,20 @@ every_type = np.repeat(list(planted_places), [len(one) for one in planted_places
 radius = {name: 2 * kind.center_um for name, kind in CELL_TYPES.items()}
 tiles = populations.mosaics(every_place, every_type, area=corners, radius=radius, seed=seed)
 mixed = populations.mosaics(every_place, random.permutation(every_type), area=corners, seed=seed)
+regular = tiles.to_dataframe().assign(mixed_up=mixed.to_dataframe()["regularity"])
 shown = ["ON transient", "OFF transient", "ON-OFF DS up", "colour opponent", "ON alpha"]
 plots.show_mosaics(
     every_place,
     every_type,
     radius,
-    {name: f"{name}\nregularity {tiles[name].regularity:.1f}, by chance {tiles[name].random:.1f}" for name in shown},
+    {
+        name: f"{name}\nregularity {regular.regularity[name]:.1f}, by chance {regular.random[name]:.1f}"
+        for name in shown
+    },
 );
 
 # %%
-columns = ["cells", "spacing", "regularity", "random", "p_value", "coverage"]
-populations.mosaic_table(tiles)[columns].assign(mixed_up=pd.Series({n: one.regularity for n, one in mixed.items()})).round(3)
+regular[["cells", "spacing", "regularity", "random", "p_value", "coverage", "mixed_up"]].round(3)
 
 # %% [markdown]
 # ## What was on screen?
@@ -443,7 +446,7 @@ results = {
     "information_bias_bits": information_bias,
     "adjusted_rand": adjusted_rand,
     "cluster_stability": found.stability,
-    "mosaic_regularity": {name: one.regularity for name, one in tiles.items()},
+    "mosaic_regularity": regular["regularity"].to_dict(),
     "linear_reconstruction": {name: one.correlation.mean(axis=1) for name, one in curves.items()},
     "decoding_correlation": decoding,
     "direction_identified": {name: one["identified"].to_dict() for name, one in accuracy.items()},

@@ -33,10 +33,14 @@ _HOME = {
     "write_results": "results",
     "zoo": "models.published",
 }
-__all__ = ["__version__", *_HOME]
+# Packages whose contents a notebook names as rnb.PACKAGE.NAME.
+_PACKAGES = ("analyses", "loaders", "models", "plots", "stimuli")
+__all__ = ["__version__", *_HOME, *_PACKAGES]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"retina_nb.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'retina_nb' has no attribute {name!r}")
     return getattr(import_module(f"retina_nb.{_HOME[name]}"), name)

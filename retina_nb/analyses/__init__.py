@@ -1,5 +1,6 @@
 """In-silico experiments: functions of a twin, or of a recording, that return a small dataclass."""
 
+from retina_nb.analyses import generalization, phenomena, populations, receptive_fields, subjects, tuning
 from retina_nb.analyses.attribution import Attribution, conductance, integrated_gradients
 from retina_nb.analyses.contrast_gradients import ContrastGradients, contrast_gradients, equal_contrast
 from retina_nb.analyses.features import Features, feature_clips, find_features, score_with_features, tell_types
@@ -78,6 +79,7 @@ __all__ = [
     "fit_naka_rushton",
     "flash_responses",
     "frequency_doubling",
+    "generalization",
     "grating_direction_tuning",
     "integrated_gradients",
     "latency_coding",
@@ -92,7 +94,10 @@ __all__ = [
     "object_motion_sensitivity",
     "omitted_stimulus_response",
     "paired_flash_suppression",
+    "phenomena",
     "polarity_reversal",
+    "populations",
+    "receptive_fields",
     "response_field",
     "score_with_features",
     "size_tuning",
@@ -100,6 +105,8 @@ __all__ = [
     "spatial_frequency_tuning",
     "speed_tuning",
     "steps_to_most_exciting",
+    "subjects",
     "tell_types",
     "temporal_frequency_tuning",
+    "tuning",
 ]

@@ -16,7 +16,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from retina_nb.analyses.subjects import Subject, checked_window, frozen, subject
+from retina_nb.analyses.subjects import One, Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError
 from retina_nb.models.activations import layer_named
 
@@ -50,7 +50,7 @@ class Attribution:
 
 def integrated_gradients(
     model: Any,
-    stimulus: Float[np.ndarray, "channel time height width"],
+    stimulus: One,
     *,
     baseline: Float[np.ndarray, "_ _ _ _"] | None = None,
     window: tuple[int, int] | None = None,
@@ -64,7 +64,7 @@ def integrated_gradients(
 
     Args:
         model: a twin, ensemble or truth.
-        stimulus: in units of contrast.
+        stimulus: in units of contrast (channel, time, height, width), or a `Stimulus`.
         baseline: what the stimulus is compared with, of the same shape; grey if None.
         window: bins of the stimulus over which the response is averaged (first, one after the last); all that have
             enough history if None.
@@ -78,7 +78,8 @@ def integrated_gradients(
         UserError: if stimulus, baseline or window do not fit.
     """
     one = subject(model, session=session, neurons=neurons, device=device)
-    ends, (first, last) = _ends(one, stimulus, baseline, window, steps)
+    stimulus = one.frames(stimulus)
+    ends, (first, last) = _ends(one, stimulus, baseline, window, steps, batch_size)
     nodes, weights = (torch.tensor(column, dtype=torch.float32, device=one.device) for column in _rule(steps))
     with frozen(one.model), torch.enable_grad():
         stage, rest = one.linear_stage
@@ -98,7 +99,7 @@ def integrated_gradients(
 
 def conductance(
     model: Any,
-    stimulus: Float[np.ndarray, "channel time height width"],
+    stimulus: One,
     layer: str,
     *,
     baseline: Float[np.ndarray, "_ _ _ _"] | None = None,
@@ -113,7 +114,7 @@ def conductance(
 
     Args:
         model: a twin, or another model with layers of feature movies (batch, feature, time, height, width).
-        stimulus: in units of contrast.
+        stimulus: in units of contrast (channel, time, height, width), or a `Stimulus`.
         layer: its name, e.g. ``"core.layers.0"``; what comes out of it is looked at.
         baseline, window, session, neurons, device: as for `integrated_gradients`.
         steps: of the midpoint rule on the path; look at ``error`` for whether there are enough.
@@ -123,7 +124,8 @@ def conductance(
         UserError: if stimulus, baseline or window do not fit, there is no such layer or it makes no feature movie.
     """
     one = subject(model, session=session, neurons=neurons, device=device)
-    ends, (_, last) = _ends(one, stimulus, baseline, window, steps)
+    stimulus = one.frames(stimulus)
+    ends, (_, last) = _ends(one, stimulus, baseline, window, steps, batch_size)
     total: Any = 0
     with frozen(one.model), torch.enable_grad(), layer_output(one.model, layer) as output:
         for start in range(0, steps, batch_size):
@@ -176,13 +178,20 @@ def _rule(steps: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ends(
-    one: Subject, stimulus: np.ndarray, baseline: np.ndarray | None, window: tuple[int, int] | None, steps: int
+    one: Subject,
+    stimulus: np.ndarray,
+    baseline: np.ndarray | None,
+    window: tuple[int, int] | None,
+    steps: int,
+    batch_size: int,
 ) -> tuple[Tensor, tuple[int, int]]:
     """Baseline and stimulus (2, channel, time, height, width), as far as the window sees them; and the window."""
-    one.check((1, *stimulus.shape))
+    one.examine(stimulus[None])
     baseline = np.zeros_like(stimulus) if baseline is None else baseline
     if baseline.shape != stimulus.shape:
         raise UserError(f"the baseline {baseline.shape} must have the shape of the stimulus {stimulus.shape}")
+    one.examine(baseline[None])
+    check_batch_size(batch_size)
     if steps < 1:
         raise UserError(f"the path needs one step or more, not {steps}")
     first, last = checked_window(one, window, stimulus.shape[1])

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from retina_nb.analyses.subjects import Subject, checked_window, frozen, subject
+from retina_nb.analyses.subjects import Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError, unknown
+from retina_nb.stimuli import Stimulus
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class ContrastGradients:
 
 def contrast_gradients(
     model: Any,
-    stimulus: Float[np.ndarray, "*neuron channel time height width"],
+    stimulus: Stimulus | Float[np.ndarray, "*neuron channel time height width"],
     *,
     channels: tuple[int | str, int | str] = (0, 1),
     start: float = -1.0,
@@ -90,7 +91,8 @@ def contrast_gradients(
 
     Args:
         model: a twin, ensemble or truth.
-        stimulus: one for all neurons, or one for each. Channels that are not varied stay as they are.
+        stimulus: one for all neurons (channel, time, height, width), or a `Stimulus`, or one for each (neuron, channel,
+            ...). Channels that are not varied stay as they are.
         channels: the two, by number or name.
         start: lowest contrast.
         stop: highest contrast; it is on the grid if it is a whole number of steps away.
@@ -106,11 +108,12 @@ def contrast_gradients(
         UserError: if the stimulus, a channel, the grid or the window does not fit.
     """
     one = subject(model, session=session, neurons=neurons, device=device)
-    stimulus = np.asarray(stimulus, dtype=np.float32)
+    stimulus = one.frames(stimulus)
     if stimulus.ndim == 5 and len(stimulus) != len(one.neurons):
         raise UserError(f"there are {len(stimulus)} stimuli for {len(one.neurons)} neurons: give one, or one for each")
     stimuli = np.broadcast_to(stimulus, (len(one.neurons), *stimulus.shape[-4:]))
-    one.check(stimuli.shape)
+    one.examine(stimuli)
+    check_batch_size(batch_size)
     first, last = checked_window(one, window, stimuli.shape[2])
     # What the window does not see is not shown.
     shown = torch.from_numpy(stimuli[:, :, first - one.lag : last].copy())

@@ -15,7 +15,7 @@ from jaxtyping import Float
 from scipy.stats import rankdata
 from torch import Tensor
 
-from retina_nb.analyses.subjects import Subject, frozen, subject
+from retina_nb.analyses.subjects import One, Subject, frozen, subject
 from retina_nb.errors import UserError
 from retina_nb.evaluation import evaluate
 from retina_nb.models.activations import collect_activations, replaced_activations
@@ -81,7 +81,7 @@ class Features:
 
 def find_features(
     twin: CoreReadout,
-    stimulus: Float[np.ndarray, "channel time height width"],
+    stimulus: One,
     *,
     features: int = 32,
     top_k: int = 4,
@@ -89,6 +89,7 @@ def find_features(
     samples: int = 50_000,
     operating_points: int = 16,
     session: str | None = None,
+    neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
     seed: int = 0,
 ) -> Features:
@@ -96,13 +97,14 @@ def find_features(
 
     Args:
         twin: the model.
-        stimulus: what it is shown, e.g. the movie of a recording.
+        stimulus: what it is shown (channel, time, height, width), e.g. the movie of a recording, or a `Stimulus`.
         features: number of features.
         top_k: how many of them a place has in a bin at most.
         steps: of the fit.
         samples: places and bins, drawn at random, to which the autoencoder is fitted.
         operating_points: bins in which a feature's gradient is taken.
-        session: of which cells the effects are computed; all sessions' if None.
+        session: of whose cells the effects are computed; all sessions' if None.
+        neurons: their numbers; all if None.
         device: where to compute.
         seed: fixes everything.
 
@@ -111,8 +113,9 @@ def find_features(
     """
     if not isinstance(twin, CoreReadout) or twin.core.per_session:
         raise UserError("features are those of a core: give a twin whose core does not depend on the session")
-    one = subject(twin, session=session, device=device)
-    one.check((1, *stimulus.shape))
+    one = subject(twin, session=session, neurons=neurons, device=device)
+    stimulus = one.frames(stimulus)
+    one.examine(stimulus[None])
     shown = torch.from_numpy(np.ascontiguousarray(stimulus)).float()[None]
     # The core alone is needed, whoever reads it.
     activity = collect_activations(
@@ -128,7 +131,7 @@ def find_features(
 def feature_clips(
     twin: CoreReadout,
     found: Features,
-    stimulus: Float[np.ndarray, "channel time height width"],
+    stimulus: One,
     feature: int,
     *,
     count: int = 4,
@@ -152,7 +155,8 @@ def feature_clips(
     if not 0 <= feature < len(found.share):
         raise UserError(f"there is no feature {feature}: there are features 0 to {len(found.share) - 1}")
     one, lag = subject(twin), twin.core.lag
-    one.check((1, *stimulus.shape))
+    stimulus = one.frames(stimulus)
+    one.examine(stimulus[None])
     shown = torch.from_numpy(np.ascontiguousarray(stimulus)).float()[None]
     with torch.no_grad():
         parts = [found.fit.autoencoder.encode(rows)[..., feature] for rows in _activity(one, shown)]

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 
 from retina_nb.analyses.attribution import layer_output
-from retina_nb.analyses.subjects import subject
+from retina_nb.analyses.subjects import One, subject
 from retina_nb.errors import UserError
 
 # Bins of stimulus that a model is given at once.
@@ -51,7 +51,7 @@ class UnitMatches:
 def match_units(
     model: Any,
     layer: str,
-    stimulus: Float[np.ndarray, "channel time height width"],
+    stimulus: One,
     traces: Float[np.ndarray, "trace _"],
     *,
     most_shift: int = 3,
@@ -66,7 +66,7 @@ def match_units(
     Args:
         model: a twin, or another model with layers of feature movies.
         layer: its name, e.g. ``"core.layers.0"``.
-        stimulus: what it was shown while the traces were recorded.
+        stimulus: what it was shown while the traces were recorded (channel, time, height, width), or a `Stimulus`.
         traces: in the bins of the stimulus. Those in the first `lag` bins of the model are not used.
         most_shift: how far a unit may be late or early (bins).
         session: whose readout the model is called with.
@@ -76,7 +76,8 @@ def match_units(
         UserError: if stimulus, traces and model do not fit, a trace is constant or not finite, or too short.
     """
     one = subject(model, session=session, device=device)
-    one.check((1, *stimulus.shape))
+    stimulus = one.frames(stimulus)
+    one.examine(stimulus[None])
     if traces.shape[1] != stimulus.shape[1]:
         raise UserError(f"traces of {traces.shape[1]} bins do not fit a stimulus of {stimulus.shape[1]} bins")
     movie = layer_movie(model, layer, stimulus, session=session)
@@ -106,7 +107,7 @@ def match_units(
 
 @torch.no_grad()
 def layer_movie(
-    model: Any, layer: str, stimulus: Float[np.ndarray, "channel time height width"], *, session: str | None = None
+    model: Any, layer: str, stimulus: One, *, session: str | None = None
 ) -> Float[np.ndarray, "unit y x time_out"]:
     """What a layer makes of a stimulus, in the bins in which the model responds: ``time_out = time - lag``.
 
@@ -114,6 +115,7 @@ def layer_movie(
         UserError: if the stimulus does not fit, there is no such layer or it makes no feature movie.
     """
     one, parts = subject(model, session=session), []
+    stimulus = one.frames(stimulus)
     with layer_output(model, layer) as output:
         for start in range(one.lag, stimulus.shape[1], _BLOCK):
             part = stimulus[None, :, start - one.lag : start + _BLOCK]

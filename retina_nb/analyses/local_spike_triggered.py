@@ -4,7 +4,7 @@ Goldin et al. (2022, Nat. Commun. 13:5556) found by them that the context of a n
 a ganglion cell. They are gradients of the response, so that a model has them for any image without any noise.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from retina_nb.analyses.subjects import Subject, checked_window, frozen, subject
+from retina_nb.analyses.subjects import Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError
+from retina_nb.stimuli import Stimulus
 
 # How long after the onset of an image responses are averaged by default (s): from the latency on, as long as the
 # response to a flash lasts.
@@ -78,7 +79,7 @@ class LocalSpikeTriggeredAverages:
 
 def local_spike_triggered_averages(
     model: Any,
-    stimuli: Float[np.ndarray, "stimulus channel *time height width"],
+    stimuli: Sequence[Stimulus] | Float[np.ndarray, "stimulus channel *time height width"],
     *,
     window: tuple[int, int] | None = None,
     normalize: bool = False,
@@ -93,7 +94,8 @@ def local_spike_triggered_averages(
 
     Args:
         model: a twin, ensemble or truth.
-        stimuli: images (stimulus, channel, height, width), or movies with an axis of time after the channels.
+        stimuli: images (stimulus, channel, height, width), or movies with an axis of time after the channels, or
+            `Stimulus` objects.
         window: bins over which the response is averaged (first, one after the last): counted from the onset of an
             image, 0.05 to 0.3 s if None, or from the start of a movie, all that have enough history if None.
         normalize: whether stimuli are in the units of the recorded movies before these were normalised, and shall be
@@ -107,7 +109,7 @@ def local_spike_triggered_averages(
         UserError: if stimuli or window do not fit, or the model does not know its normalisation.
     """
     one = subject(model, session=session, neurons=neurons, device=device)
-    stimuli = np.asarray(stimuli, dtype=np.float32)
+    stimuli = one.movies(stimuli)
     if normalize:
         stimuli = _normalized(one, stimuli)
     if stimuli.ndim == 4:
@@ -119,7 +121,8 @@ def local_spike_triggered_averages(
         onset, window = one.lag, (one.lag + first, one.lag + last)
     else:
         movies, onset = stimuli, 0
-    one.check(movies.shape)
+    one.examine(movies)
+    check_batch_size(batch_size)
     first, last = checked_window(one, window, movies.shape[2])
     # What the window does not see is not shown.
     movies, onset = movies[:, :, first - one.lag : last], max(0, onset - first + one.lag)

@@ -198,6 +198,8 @@ def _ward(
     """Groups by the responses to the battery: as many as given, or at most as many as there are pairs of cells."""
     count = courses.shape[-1]
     number = min(most, count // 2) if clusters is None else clusters
+    if count < 2:
+        raise UserError("one cell has no other to be told from: choose two or more of neurons=")
     if not 2 <= number <= count:
         raise UserError(f"{count} cells cannot be told apart in {number} groups: give clusters from 2 to {count}")
     traces = courses.reshape(-1, count).T

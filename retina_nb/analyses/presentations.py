@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from tqdm.auto import tqdm
 
-from retina_nb.analyses.subjects import Subject, subject
+from retina_nb.analyses.subjects import Subject, check_batch_size, subject
 from retina_nb.stimuli import Stimulus, batch
 
 # From rates (events per second) in the bins of a stimulus to one number or more.
@@ -75,6 +75,7 @@ def local_responses(
 
 
 def _parts(stimuli: Sequence[Stimulus], batch_size: int) -> Iterator[Sequence[Stimulus]]:
+    check_batch_size(batch_size)
     starts = range(0, len(stimuli), batch_size)
     for start in tqdm(starts, disable=len(starts) <= _LONG, leave=False):
         yield stimuli[start : start + batch_size]

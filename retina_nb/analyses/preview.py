@@ -111,9 +111,10 @@ def preview_recorded(
 
 
 def _shown(one: Subject, stimulus: Stimulus) -> Float[np.ndarray, " time"]:
-    apart = _image_and_course(stimulus.frames)
+    frames = one.frames(stimulus)
+    apart = _image_and_course(frames)
     if apart is None:
-        return one.show(stimulus.frames[None])[0, :, 0] * one.rate
+        return one.show(frames[None])[0, :, 0] * one.rate
     # The first convolution, the dearest of a twin, is nearly free for an image that is still but for its strength.
     image, course = (torch.from_numpy(part).to(one.device) for part in apart)
     one.check((1, image.shape[0], one.lag + len(course), *image.shape[1:]))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from jaxtyping import Float
 
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages
@@ -36,6 +37,16 @@ class ResponseField:
         """Middles of the bins along both directions."""
         first, second = ((edges[1:] + edges[:-1]) / 2 for edges in self.edges)
         return first, second
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each bin: its middle, ``first`` and ``second``; ``count``, the number of images in it; their mean
+        ``response`` (events per bin); the mean gradient along both directions, ``gradient_first`` and
+        ``gradient_second``."""
+        first, second = (axis.ravel() for axis in np.meshgrid(*self.centers, indexing="ij"))
+        along = self.gradient.reshape(-1, 2).T
+        columns = {"first": first, "second": second, "count": self.count.ravel().astype(int)}
+        columns |= {"response": self.response.ravel(), "gradient_first": along[0], "gradient_second": along[1]}
+        return pd.DataFrame(columns)
 
     def images(self, points: int = 15) -> Float[np.ndarray, "image channel height width"]:
         """Images that lie in the plane and nowhere beside it, on a grid as wide as the bins.

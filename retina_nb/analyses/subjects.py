@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from retina_nb.cores import StackedCore
 from retina_nb.errors import UserError, unknown
+from retina_nb.stimuli import Stimulus, batch
+
+# What experiments are given to show: one stimulus, or many side by side.
+One = Stimulus | Float[np.ndarray, "channel time height width"]
+Many = Stimulus | Sequence[Stimulus] | Float[np.ndarray, "batch channel time height width"]
 
 # An experiment that asks for more batches than this shows its progress.
 _LONG = 20
@@ -106,15 +111,16 @@ class Subject:
         return None if hooked else core
 
     @torch.no_grad()
-    def rates(
-        self, stimuli: Float[np.ndarray, "batch channel time height width"], *, batch_size: int = 16
-    ) -> Float[np.ndarray, "batch time_out neuron"]:
+    def rates(self, stimuli: Many, *, batch_size: int = 16) -> Float[np.ndarray, "batch time_out neuron"]:
         """The neurons' rates (events per bin) to many stimuli, `batch_size` of which are shown at once.
 
         Raises:
-            UserError: if the stimuli do not fit the model, or are not longer than its lag.
+            UserError: if the stimuli do not fit the model, are not longer than its lag or not finite, or none may be
+                shown at once.
         """
-        self.check(stimuli.shape)
+        stimuli = self.movies(stimuli)
+        self.examine(stimuli)
+        check_batch_size(batch_size)
         parts = range(0, len(stimuli), batch_size)
         made = [
             self.respond(torch.as_tensor(np.ascontiguousarray(stimuli[start : start + batch_size]))).float().cpu()
@@ -122,10 +128,11 @@ class Subject:
         ]
         return torch.cat(made).numpy()
 
-    def show(
-        self, stimuli: Float[np.ndarray, "batch channel time height width"], *, batch_size: int = 16
-    ) -> Float[np.ndarray, "batch time neuron"]:
+    def show(self, stimuli: Many, *, batch_size: int = 16) -> Float[np.ndarray, "batch time neuron"]:
         """The neurons' rates in every bin of stimuli that come after a screen which showed the first frame for long."""
+        stimuli = self.movies(stimuli)
+        if stimuli.ndim != 5:
+            self.check(stimuli.shape)
         before = np.repeat(stimuli[:, :, :1], self.lag, axis=2)
         return self.rates(np.concatenate([before, stimuli], axis=2), batch_size=batch_size)
 
@@ -142,6 +149,50 @@ class Subject:
         if not shape[0]:
             raise UserError("there are no stimuli to show: give one or more")
 
+    def examine(self, stimuli: Float[np.ndarray, "batch channel time height width"]) -> None:
+        """Refuse stimuli that do not fit the model, or are not finite: every response to them would be NaN.
+
+        Raises:
+            UserError: with the axis that does not fit, or the stimulus that is not finite.
+        """
+        self.check(stimuli.shape)
+        if not np.isfinite(stimuli.sum(dtype=np.float64)):  # without a copy of large stimuli
+            bad = np.argwhere(~np.isfinite(stimuli))
+            if len(bad):
+                where = dict(zip(("stimulus", "channel", "frame", "y", "x"), bad[0].tolist(), strict=True))
+                raise UserError(
+                    f"the stimuli are not finite at {where}: leave out what is unknown, or set it to grey, 0"
+                )
+
+    def frames(self, stimulus: Stimulus | np.ndarray) -> Float[np.ndarray, "..."]:
+        """Frames of a stimulus, which was made for the model's screen if it says for which; else as they are.
+
+        Raises:
+            UserError: if it was made for another rate or size of pixels.
+        """
+        if not isinstance(stimulus, Stimulus):
+            return np.asarray(stimulus, dtype=np.float32)
+        screen = stimulus.screen
+        if screen.rate != self.rate or (self.pixel_um and screen.pixel_um != self.pixel_um):
+            raise UserError(
+                f"the stimulus was made for {screen.rate:g} Hz and pixels of {screen.pixel_um:g} µm, the model has "
+                f"{self.rate:g} Hz and {self.pixel_um or float('nan'):g} µm: make it for Screen.of(model)"
+            )
+        return stimulus.frames
+
+    def movies(self, stimuli: Stimulus | Sequence[Stimulus] | np.ndarray) -> Float[np.ndarray, "..."]:
+        """Frames of many stimuli, as `frames` gives them; shorter ones are followed by grey.
+
+        Raises:
+            UserError: if one was made for another rate or size of pixels, or they are none.
+        """
+        some = [stimuli] if isinstance(stimuli, Stimulus) else stimuli
+        if isinstance(some, np.ndarray) or not all(isinstance(one, Stimulus) for one in some):
+            return np.asarray(some, dtype=np.float32)
+        for one in some:
+            self.frames(one)
+        return batch(some)[0]
+
     def pixels(self, um: float) -> float:
         """A length on the retina (µm) in pixels.
 
@@ -157,7 +208,7 @@ def subject(
     model: Any,
     *,
     session: str | None = None,
-    neurons: int | Iterable[int] | None = None,
+    neurons: int | np.integer | Iterable[int] | np.ndarray | None = None,
     device: str | torch.device | None = None,
 ) -> Subject:
     """Choose the neurons of a model for an experiment.
@@ -167,7 +218,7 @@ def subject(
             knows in ``about`` its rate and neurons. If it is also called as ``model(stimulus, session, neurons)``, it
             is asked for the chosen ones only.
         session: whose neurons; all sessions' in sorted order if None.
-        neurons: their numbers, in the session or among all; all if None.
+        neurons: their numbers, in the session or among all, or True or False for each of them; all if None.
         device: where to move the model; it stays where it is if None.
 
     Raises:
@@ -180,18 +231,47 @@ def subject(
     if not about.get("rate_hz"):
         raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
     total = sum(_counts(model, session).values())
-    chosen = np.arange(total) if neurons is None else np.atleast_1d(np.array(neurons, dtype=int))
-    if not len(chosen):
-        raise UserError("no neuron was chosen: give at least one of neurons=, or none for all")
-    wrong = chosen[(chosen < 0) | (chosen >= total)]
-    if len(wrong):
-        where = f"session {session}" if session is not None else "the model"
-        raise UserError(f"there is no neuron {wrong[0]}: {where} has neurons 0 to {total - 1}")
+    chosen = chosen_neurons(neurons, total, f"session {session}" if session is not None else "the model")
     if device is not None:
         model.to(device)
     here = next(chain(model.parameters(), model.buffers()), torch.zeros(())).device
     model.eval()
     return Subject(model, session, chosen, tuple(shape), float(about["rate_hz"]), about.get("pixel_um"), here)
+
+
+def chosen_neurons(
+    neurons: int | np.integer | Iterable[int] | np.ndarray | None, total: int, where: str
+) -> Int[np.ndarray, " neuron"]:
+    """Numbers of the chosen ones of so many neurons, given by their numbers or by True or False for each.
+
+    Raises:
+        UserError: if they are none, not whole numbers, or one does not exist; it says where, e.g. "session a".
+    """
+    if neurons is None:
+        return np.arange(total)
+    given = np.atleast_1d(np.asarray(list(neurons) if isinstance(neurons, Iterable) else neurons))
+    if given.dtype == bool and given.shape == (total,):
+        given = np.flatnonzero(given)
+    if not given.size:
+        raise UserError("no neuron was chosen: give at least one of neurons=, or none for all")
+    if given.ndim != 1 or not np.issubdtype(given.dtype, np.integer):
+        raise UserError(
+            f"neurons={neurons} must be numbers from 0 to {total - 1}, or True or False for each of {total} neurons"
+        )
+    wrong = given[(given < 0) | (given >= total)]
+    if len(wrong):
+        raise UserError(f"there is no neuron {wrong[0]}: {where} has neurons 0 to {total - 1}")
+    return given.astype(int)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Refuse to show nothing at once.
+
+    Raises:
+        UserError: if the size is below 1.
+    """
+    if batch_size < 1:
+        raise UserError(f"batch_size={batch_size} must be 1 or more: it is how many are computed at once")
 
 
 def checked_window(one: Subject, window: tuple[int, int] | None, bins: int) -> tuple[int, int]:

@@ -5,12 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import combine_pvalues
 
 from retina_nb.analyses import populations
 from retina_nb.analyses.populations.correlations import upper
+from retina_nb.analyses.receptive_fields.centers import find_centers
 from retina_nb.analyses.subjects import subject
 from retina_nb.checks.check import Check, at_least, at_most
-from retina_nb.loaders.simulated import Truth
+from retina_nb.loaders.simulated import Truth, load_truth
 from retina_nb.loaders.simulated.cells import CELL_TYPES, mosaic
 from retina_nb.recording import Recording
 from retina_nb.stimuli import Screen, batch, moving_bar, natural_movie
@@ -20,7 +22,7 @@ def checks(model: Any, truth: Truth, recordings: Mapping[str, Recording]) -> lis
     """Run every analysis on all cells; what is known of recordings alone is checked once, with the truth."""
     first = next(iter(recordings.values()))
     test = first.stimulus("test")[None]
-    of_recordings = [*_noise(recordings), *_mosaics(), _recorded_signal(truth, first, test)]
+    of_recordings = [*_noise(recordings), *_mosaics(), *_found_mosaics(), _recorded_signal(truth, first, test)]
     return [
         *(of_recordings if isinstance(model, Truth) else []),
         *_signal(model, truth, test),
@@ -60,13 +62,32 @@ def _mosaics() -> list[Check]:
     types, places = np.repeat(list(placed), [len(one) for one in placed.values()]), np.concatenate([*placed.values()])
     found = populations.mosaics(places, types, area=area)
     shuffled = populations.mosaics(places, random.permutation(types), area=area)
-    least = min(one.regularity / one.random for one in found.values())
+    least = (found.regularity / found.random).min()
     return [
         at_least("mosaics: least regularity of a type over that of random places", least, 2),
-        at_most("mosaics: largest p value of a type", max(one.p_value for one in found.values()), 0.01),
-        at_least(
-            "mosaics: median p value if types are shuffled", np.median([m.p_value for m in shuffled.values()]), 0.1
-        ),
+        at_most("mosaics: largest p value of a type", found.p_value.max(), 0.01),
+        at_least("mosaics: median p value if types are shuffled", np.median(shuffled.p_value), 0.1),
+    ]
+
+
+def _found_mosaics() -> list[Check]:
+    """Places by receptive fields and types by clustering, in a piece of retina that holds several cells of each type.
+
+    Few cells say little of one type, so that the p values of all are combined (Fisher 1932).
+    """
+    size, margin = (29, 31), 4.5
+    retina = load_truth(sessions=1, cells_per_session=72, size=size, clips=6, test_clips=1, repeats=2)
+    places = find_centers(subject(retina), stimuli=8)
+    types = populations.cluster_cells(retina, clusters=len(CELL_TYPES), bootstraps=1).labels
+    slack = margin - 2  # places that are found may lie a little outside of where cells are
+    area = ((slack, slack), (size[0] - 1 - slack, size[1] - 1 - slack))
+    shuffled = np.random.default_rng(0).permutation(types)
+    found, mixed = (
+        float(combine_pvalues(populations.mosaics(places, one, area=area).p_value).pvalue) for one in (types, shuffled)
+    )
+    return [
+        at_most("mosaics of places and types that are found: p value of all types", found, 0.001),
+        at_least("mosaics of places that are found, types shuffled: p value of all types", mixed, 0.05),
     ]
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from scipy.stats import spearmanr
 
 from retina_nb.analyses.receptive_fields import (
     ReceptiveFields,
@@ -40,8 +41,9 @@ def _gradients(fields: ReceptiveFields, truth: Truth) -> list[Check]:
     late = np.abs(found.time_to_peak - cells["latency"])[one]
     right = (found.polarity == cells["polarity"])[one]
     alike = cosines(fields.linear, planted)[linear]
-    true_sizes = shapes(replace(fields, linear=planted, centers=cells[["y", "x"]].to_numpy())).diameter_um
-    size = np.abs(found.diameter_um / true_sizes - 1)[linear]
+    true = shapes(replace(fields, linear=planted, centers=cells[["y", "x"]].to_numpy()))
+    size = np.abs(found.diameter_um / true.diameter_um - 1)[linear]
+    surround = spearmanr(found.surround[one], true.surround[one]).statistic
     return [
         at_most("receptive field centre: median error (pixels)", np.median(off), 0.5),
         at_least("receptive field centre: cells within half a pixel", np.mean(off <= 0.5), 0.75),
@@ -49,6 +51,7 @@ def _gradients(fields: ReceptiveFields, truth: Truth) -> list[Check]:
         at_least("time to peak: ON or OFF cells within a bin of the latency", np.mean(late <= 1 / fields.rate), 0.98),
         at_least("polarity: ON or OFF cells with the planted sign", np.mean(right), 0.95),
         at_most("centre size of linear cells: median relative error", np.median(size), 0.1),
+        at_least("surround: rank correlation with that of the true filter, ON or OFF cells", surround, 0.8),
         at_least("gradient: cosine with a linear cell's filter, median", np.median(alike), 0.9),
     ]
 

@@ -54,10 +54,12 @@ def steps(
         name: of the events.
 
     Raises:
-        UserError: if a duration is not possible.
+        UserError: if there is no contrast, or a duration is not possible.
     """
     positive(duration=duration)
     not_negative(before=before, after=after)
+    if not len(contrasts):
+        raise UserError("there is no step: give one or more of contrasts=")
     events: list[Event] = [
         (name, before + n * duration, before + (n + 1) * duration, {"contrast": contrast})
         for n, contrast in enumerate(contrasts)
@@ -203,7 +205,8 @@ def random_flicker(
     course = contrast * sources.T @ levels  # (channel, time)
     frames = np.broadcast_to(course[:, :, None, None], (*course.shape, *screen.size)).astype(np.float32)
     made = make(screen, np.zeros(count), [("flicker", 0.0, duration, {})], colour=None)
-    return Stimulus(frames, screen, made.events, {"duration": duration, "hold": hold, "contrast": contrast})
+    parameters = {"duration": duration, "hold": hold, "contrast": contrast, "seed": seed}
+    return Stimulus(frames, screen, made.events, parameters)
 
 
 def chirp(screen: Screen, *, contrast: float = 1.0, colour: Sequence[float] | None = None) -> Stimulus:

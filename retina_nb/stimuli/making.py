@@ -33,8 +33,6 @@ def make(
     Raises:
         UserError: if it has no frames, or the colour has not a weight for each channel.
     """
-    if not len(movie):
-        raise UserError("the stimulus has no frames: make its duration longer than one frame")
     weights = weigh(screen, colour)
     whole = movie if movie.ndim == 3 else np.broadcast_to(movie[:, None, None], (len(movie), *screen.size))
     frames = (weights[:, None, None, None] * whole).astype(np.float32)

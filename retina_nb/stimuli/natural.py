@@ -44,7 +44,7 @@ def natural_movie(
     not_negative(drift=drift, speed=speed, saccades=saccades)
     if not 0 <= channel_correlation <= 1:
         raise UserError(f"channel_correlation must be between 0 and 1, not {channel_correlation}")
-    rng, count = np.random.default_rng(seed), screen.frames(duration)
+    rng, count = np.random.default_rng(seed), max(screen.frames(duration), 1)
     scene = contrast * pink_scene(4 * max(screen.size), screen.channels, channel_correlation, rng)
     jumps = rng.random(count) < saccades / screen.rate
     jumps[:1] = True
@@ -58,6 +58,7 @@ def natural_movie(
     starts = np.append(np.flatnonzero(jumps), count) / screen.rate
     events: list[Event] = [("fixation", start, stop, {}) for start, stop in pairwise(starts)]
     parameters = {"duration": duration, "drift": drift, "speed": speed, "saccades": saccades, "contrast": contrast}
+    parameters |= {"seed": seed} if isinstance(seed, int) else {}
     return Stimulus(look(scene, gaze, screen.size), screen, timing(screen, events), parameters)
 
 

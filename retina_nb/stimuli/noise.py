@@ -51,4 +51,6 @@ def white_noise(
         noise = noise.repeat(repeat, axis)
     frames = (contrast * noise[:, :count, : screen.size[0], : screen.size[1]]).astype(np.float32)
     parameters = {"duration": duration, "stixel": stixel, "hold": hold, "kind": kind, "contrast": contrast}
+    parameters |= {"density": density} if kind == "sparse" else {}
+    parameters |= {"seed": seed} if isinstance(seed, int) else {}
     return Stimulus(frames, screen, timing(screen, [("noise", 0.0, duration, {})]), parameters)

@@ -66,12 +66,27 @@ class Stimulus:
         events: what happens in it, a row each: ``event``, ``start`` and ``stop`` (bins, the latter exclusive), and
             what the event's parameters are.
         parameters: what it was made from.
+
+    Raises:
+        UserError: if the frames are none, do not fit the screen or are not finite.
     """
 
     frames: Float[np.ndarray, "channel time height width"]
     screen: Screen
     events: pd.DataFrame
     parameters: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        shape, wanted = self.frames.shape, (self.screen.channels, *self.screen.size)
+        if len(shape) != 4 or (shape[0], *shape[2:]) != wanted:
+            raise UserError(
+                f"frames {shape} do not fit the screen: they must be (channel, time, height, width) with "
+                f"{wanted[0]} channels, {wanted[1]} rows and {wanted[2]} columns"
+            )
+        if not shape[1]:
+            raise UserError("the stimulus has no frames: make its duration longer than one frame")
+        if not np.isfinite(self.frames.sum(dtype=np.float64)):
+            raise UserError(f"the stimulus is not finite: check what it is made from, {self.parameters}")
 
     @property
     def seconds(self) -> float:

@@ -31,7 +31,7 @@ from retina_nb.analyses.populations.linear_decoding import (
     fit_linear_decoder,
     reconstruct,
 )
-from retina_nb.analyses.populations.mosaics import Mosaic, mosaic_table, mosaics
+from retina_nb.analyses.populations.mosaics import Mosaics, mosaics
 from retina_nb.analyses.populations.redundancy import (
     PopulationInformation,
     Redundancy,
@@ -45,7 +45,7 @@ __all__ = [
     "DecodedStimulus",
     "Identification",
     "LinearDecoder",
-    "Mosaic",
+    "Mosaics",
     "PopulationInformation",
     "Reconstruction",
     "Redundancy",
@@ -57,7 +57,6 @@ __all__ = [
     "decode_most_probable",
     "fit_linear_decoder",
     "identify",
-    "mosaic_table",
     "mosaics",
     "noise_correlations",
     "pair_redundancy",

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from scipy.special import logsumexp
 from torch import Tensor
 
-from retina_nb.analyses.subjects import Subject, frozen, subject
+from retina_nb.analyses.subjects import Many, Subject, frozen, subject
 from retina_nb.errors import UserError
 
 # Expected counts below this are taken as this (events per bin): a spike must not make a stimulus impossible.
@@ -118,7 +118,7 @@ class DecodedStimulus:
 
 def identify(
     model: Any,
-    stimuli: Float[np.ndarray, "stimulus channel time height width"],
+    stimuli: Many,
     *,
     source: Any = None,
     trials: int = 20,
@@ -136,7 +136,8 @@ def identify(
 
     Args:
         model: a twin, ensemble, baseline or truth, which reads the spikes.
-        stimuli: what may have been shown, each after its first frame has been on screen for long.
+        stimuli: what may have been shown (batch, channel, time, height, width), or `Stimulus` objects, each after its
+            first frame has been on screen for long.
         source: what fires the spikes, with the same sessions and neurons; the model itself if None.
         trials: of each stimulus.
         session, neurons, device: see `retina_nb.analyses.subjects.subject`.
@@ -146,9 +147,10 @@ def identify(
     Raises:
         UserError: if there are fewer than two stimuli or they do not fit, or a neuron does not exist.
     """
+    reader = subject(model, session=session, neurons=neurons, device=device)
+    stimuli = reader.movies(stimuli)
     if len(stimuli) < 2:
         raise UserError("there is nothing to identify: give two stimuli or more")
-    reader = subject(model, session=session, neurons=neurons, device=device)
     rates = reader.show(stimuli, batch_size=batch_size).astype(float)
     fired = rates
     if source is not None:
@@ -188,7 +190,8 @@ def decode_most_probable(
         session, neurons, device: see `retina_nb.analyses.subjects.subject`; whose counts they are.
 
     Raises:
-        UserError: if counts and neurons, or prior and counts, do not fit, or a neuron does not exist.
+        UserError: if counts and neurons, or prior and counts, do not fit, counts are no counts, or a neuron does not
+            exist.
     """
     chosen = subject(model, session=session, neurons=neurons, device=device)
     _check(chosen, counts, prior)
@@ -216,6 +219,8 @@ def decode_most_probable(
 def _check(chosen: Subject, counts: np.ndarray, prior: StimulusPrior) -> None:
     if counts.ndim != 3 or counts.shape[2] != len(chosen.neurons):
         raise UserError(f"the counts must be (batch, time, {len(chosen.neurons)}), not {tuple(counts.shape)}")
+    if not (np.isfinite(counts) & (counts >= 0)).all():
+        raise UserError("the counts must be finite and not below 0: these are no spikes")
     channel, height, width = chosen.stimulus_shape
     wanted = (counts.shape[1] + chosen.lag, height, width // 2 + 1)
     if tuple(prior.amplitude.shape) != wanted or len(prior.mixing) != channel:

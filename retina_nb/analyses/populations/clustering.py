@@ -137,24 +137,27 @@ def cluster_features(
 
     Returns:
         Labels from 0, and the mean Jaccard index of each cluster with its most similar one in the samples, over the
-        neurons that are in the sample.
+        neurons that are in the sample; NaN for a cluster of which no sample has a neuron.
 
     Raises:
-        UserError: if there are fewer neurons than clusters, or a feature is not finite.
+        UserError: if there are fewer neurons than clusters, no samples, or a feature is not finite.
     """
     check_clusters(clusters, len(features))
+    if bootstraps < 1:
+        raise UserError(f"stability needs one bootstrap sample or more, not bootstraps={bootstraps}")
     if not np.isfinite(features).all():
         raise UserError(f"the features of neuron {np.argwhere(~np.isfinite(features))[0, 0]} are not finite")
     labels, random = _ward(features, clusters), np.random.default_rng(seed)
     jaccard = np.full((bootstraps, labels.max() + 1), np.nan)
     for sample in range(bootstraps):
         drawn = np.unique(random.integers(len(features), size=len(features)))
-        again = _ward(features[drawn], min(clusters, len(drawn)))
+        again = _ward(features[drawn], clusters)
         for cluster in np.unique(labels[drawn]):
             member = labels[drawn] == cluster
             found = [again == other for other in np.unique(again)]
             jaccard[sample, cluster] = max((member & one).sum() / (member | one).sum() for one in found)
-    return labels, np.nanmean(jaccard, axis=0)
+    times = np.isfinite(jaccard).sum(axis=0)
+    return labels, np.divide(np.nansum(jaccard, axis=0), times, out=np.full(len(times), np.nan), where=times > 0)
 
 
 def adjusted_rand_index(first: Sequence | np.ndarray | pd.Series, second: Sequence | np.ndarray | pd.Series) -> float:
@@ -175,11 +178,15 @@ def adjusted_rand_index(first: Sequence | np.ndarray | pd.Series, second: Sequen
 
 def check_clusters(clusters: int, neurons: int) -> None:
     """Refuse more clusters than there are neurons, or fewer than two."""
+    if neurons < 2:
+        raise UserError("one neuron cannot be sorted into clusters: choose two or more")
     if not 2 <= clusters <= neurons:
         raise UserError(f"clusters must be from 2 to the number of neurons, {neurons}, not {clusters}")
 
 
 def _ward(features: np.ndarray, clusters: int) -> np.ndarray:
+    if len(features) == 1:
+        return np.zeros(1, dtype=np.int32)
     return fcluster(linkage(features, "ward"), clusters, criterion="maxclust") - 1
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float
 
-from retina_nb.analyses.subjects import subject
+from retina_nb.analyses.subjects import Many, chosen_neurons, subject
 from retina_nb.errors import UserError
 from retina_nb.metrics import signal_power
 from retina_nb.recording import Recording
@@ -46,7 +46,7 @@ class Correlations:
 
 def signal_correlations(
     model: Any,
-    stimuli: Float[np.ndarray, "batch channel time height width"],
+    stimuli: Many,
     *,
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
@@ -57,7 +57,8 @@ def signal_correlations(
 
     Args:
         model: a twin, ensemble, baseline or truth.
-        stimuli: what is shown, each after its first frame has been on screen for long.
+        stimuli: what is shown (batch, channel, time, height, width), or `Stimulus` objects, each after its first frame
+            has been on screen for long.
         session, neurons, device: see `retina_nb.analyses.subjects.subject`.
         batch_size: stimuli shown at once.
 
@@ -71,7 +72,7 @@ def signal_correlations(
 
 
 def recorded_signal_correlations(
-    recording: Recording, *, stimulus: str = "test", neurons: Iterable[int] | None = None
+    recording: Recording, *, stimulus: str = "test", neurons: int | Iterable[int] | None = None
 ) -> Correlations:
     """Signal correlations in repeated responses, without the noise that a trial average still has.
 
@@ -84,7 +85,7 @@ def recorded_signal_correlations(
         neurons: their numbers; all if None.
 
     Raises:
-        UserError: if the stimulus was shown fewer than twice.
+        UserError: if the stimulus was shown fewer than twice, or a neuron does not exist.
     """
     trials, table = _trials(recording, stimulus, neurons)
     count, deviation = len(trials), trials - trials.mean(axis=1, keepdims=True)
@@ -101,7 +102,7 @@ def noise_correlations(
     recording: Recording,
     *,
     stimulus: str = "test",
-    neurons: Iterable[int] | None = None,
+    neurons: int | Iterable[int] | None = None,
     shuffles: int = 200,
     seed: int = 0,
 ) -> Correlations:
@@ -119,7 +120,7 @@ def noise_correlations(
         seed: fixes them.
 
     Raises:
-        UserError: if the stimulus was shown fewer than twice.
+        UserError: if the stimulus was shown fewer than twice, or a neuron does not exist.
     """
     trials, table = _trials(recording, stimulus, neurons)
     residual = trials - trials.mean(axis=0)
@@ -140,15 +141,14 @@ def upper(matrix: Float[np.ndarray, "neuron neuron"]) -> Float[np.ndarray, " pai
     return matrix[np.triu_indices(len(matrix), 1)]
 
 
-def _trials(recording: Recording, stimulus: str, neurons: Iterable[int] | None) -> tuple[np.ndarray, pd.DataFrame]:
+def _trials(
+    recording: Recording, stimulus: str, neurons: int | Iterable[int] | None
+) -> tuple[np.ndarray, pd.DataFrame]:
     """(trial, time, neuron) as float64, and the table of the neurons."""
     trials = recording.trials(stimulus).astype(float)
     if len(trials) < 2:
         raise UserError(f"session {recording.session}: {stimulus} was shown once; correlations need repeats")
-    chosen = np.arange(trials.shape[2]) if neurons is None else np.asarray(list(neurons), dtype=int)
-    wrong = chosen[(chosen < 0) | (chosen >= trials.shape[2])]
-    if len(wrong):
-        raise UserError(f"there is no neuron {wrong[0]}: session {recording.session} has 0 to {trials.shape[2] - 1}")
+    chosen = chosen_neurons(neurons, trials.shape[2], f"session {recording.session}")
     return trials[:, :, chosen], pd.DataFrame({"session": recording.session, "neuron": chosen})
 
 

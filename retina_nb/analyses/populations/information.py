@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from scipy.special import digamma
 
-from retina_nb.analyses.subjects import subject
+from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
 
@@ -43,7 +43,7 @@ class SpikeInformation:
 
 def spike_information(
     model: Any,
-    stimuli: Float[np.ndarray, "batch channel time height width"],
+    stimuli: Many,
     *,
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
@@ -57,7 +57,8 @@ def spike_information(
 
     Args:
         model: a twin, ensemble, baseline or truth of spike counts.
-        stimuli: what is shown, each after its first frame has been on screen for long.
+        stimuli: what is shown (batch, channel, time, height, width), or `Stimulus` objects, each after its first frame
+            has been on screen for long.
         session, neurons, device: see `retina_nb.analyses.subjects.subject`.
         batch_size: stimuli shown at once.
 

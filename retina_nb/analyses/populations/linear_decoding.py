@@ -11,8 +11,9 @@ from jaxtyping import Float, Int
 from numpy.lib.stride_tricks import sliding_window_view
 
 from retina_nb.analyses.populations.redundancy import check_sizes
-from retina_nb.analyses.subjects import subject
+from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
+from retina_nb.stimuli import Stimulus
 
 # Ridge penalties that are tried, in units of the mean variance of a response.
 PENALTIES = tuple(10.0**power for power in range(-4, 4))
@@ -106,8 +107,8 @@ def fit_linear_decoder(
 
 def reconstruct(
     model: Any,
-    stimuli: Float[np.ndarray, "batch channel time height width"],
-    test: Float[np.ndarray, "test channel test_time height width"],
+    stimuli: Many,
+    test: Stimulus | Sequence[Stimulus] | Float[np.ndarray, "_ _ _ _ _"],
     *,
     sizes: Sequence[int] | None = None,
     draws: int = 3,
@@ -125,8 +126,8 @@ def reconstruct(
 
     Args:
         model: a twin, ensemble, baseline or truth of spike counts.
-        stimuli: to fit the decoder to.
-        test: to reconstruct.
+        stimuli: to fit the decoder to (batch, channel, time, height, width), or `Stimulus` objects.
+        test: to reconstruct, likewise.
         sizes: numbers of cells; by default a few up to all that are chosen.
         draws: random populations of each size.
         lags: bins of response that a frame is reconstructed from.
@@ -138,6 +139,7 @@ def reconstruct(
         UserError: if a neuron or session does not exist, stimuli do not fit or are too short, or a size is impossible.
     """
     chosen = subject(model, session=session, neurons=neurons, device=device)
+    stimuli, test = chosen.movies(stimuli), chosen.movies(test)
     total, random = len(chosen.neurons), np.random.default_rng(seed)
     if sizes is None:
         sizes = [size for size in (1, 3, 10, 30, 100, 300, 1000) if 1.5 * size < total] + [total]

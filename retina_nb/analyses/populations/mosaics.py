@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from retina_nb.errors import UserError
@@ -14,10 +14,11 @@ Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Mosaic:
-    """How regularly the cells of one type lie.
+class Mosaics:
+    """How regularly the cells of each type lie; types with fewer than three cells are left out.
 
     Args:
+        types: their names.
         cells: how many there are.
         density: cells per area of the given unit, e.g. µm².
         spacing: mean distance to the nearest cell of the type.
@@ -28,13 +29,19 @@ class Mosaic:
         coverage: receptive fields that cover a point on average; NaN if their size was not given.
     """
 
-    cells: int
-    density: float
-    spacing: float
-    regularity: float
-    random: float
-    p_value: float
-    coverage: float
+    types: list[str]
+    cells: Int[np.ndarray, " type"]
+    density: Float[np.ndarray, " type"]
+    spacing: Float[np.ndarray, " type"]
+    regularity: Float[np.ndarray, " type"]
+    random: Float[np.ndarray, " type"]
+    p_value: Float[np.ndarray, " type"]
+    coverage: Float[np.ndarray, " type"]
+
+    def to_dataframe(self) -> pd.DataFrame:
+        """A row for each type, whose name is the index."""
+        names = ("cells", "density", "spacing", "regularity", "random", "p_value", "coverage")
+        return pd.DataFrame({name: getattr(self, name) for name in names}, index=pd.Index(self.types, name="type"))
 
 
 def mosaics(
@@ -45,8 +52,8 @@ def mosaics(
     radius: Mapping | None = None,
     draws: int = 500,
     seed: int = 0,
-) -> dict[str, Mosaic]:
-    """Regularity and coverage of the mosaic of every type that has three cells or more, by the type's name.
+) -> Mosaics:
+    """Regularity and coverage of the mosaic of every type that has three cells or more.
 
     Cells that were not recorded leave holes, which make a mosaic look less regular, never more. Edges lengthen
     distances to the nearest cell; they do so for the random places, too.
@@ -72,24 +79,16 @@ def mosaics(
     if not (counts >= 3).any():
         raise UserError("a mosaic needs three cells or more, and no type has as many")
     random, size = np.random.default_rng(seed), high - low
-    found = {}
-    for name in names[counts >= 3]:
-        own = places[types == name]
-        spacing, regularity = _regularity(own[None])
-        _, null = _regularity(random.uniform(low, high, (draws, *own.shape)))
-        density = len(own) / size.prod()
+    names, counts = names[counts >= 3], counts[counts >= 3]
+    rows = []
+    for name, count in zip(names, counts, strict=True):
+        spacing, regularity = _regularity(places[types == name][None])
+        _, null = _regularity(random.uniform(low, high, (draws, count, 2)))
+        density = count / size.prod()
         covered = density * np.pi * radius[name] ** 2 if radius and name in radius else np.nan
         exceeded = (1 + (null >= regularity).sum()) / (draws + 1)
-        found[str(name)] = Mosaic(
-            *(len(own), float(density), float(spacing[0]), float(regularity[0])),
-            *(float(null.mean()), float(exceeded), float(covered)),
-        )
-    return found
-
-
-def mosaic_table(found: Mapping[str, Mosaic]) -> pd.DataFrame:
-    """A row for each type."""
-    return pd.DataFrame([vars(one) for one in found.values()], index=pd.Index(list(found), name="type"))
+        rows.append((density, spacing[0], regularity[0], null.mean(), exceeded, covered))
+    return Mosaics([str(name) for name in names], counts, *np.array(rows, dtype=float).T)
 
 
 def nearest(places: Float[np.ndarray, "neuron 2"]) -> Float[np.ndarray, " neuron"]:

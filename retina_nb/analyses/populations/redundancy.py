@@ -9,9 +9,13 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from scipy.special import gammaln
+from tqdm.auto import tqdm
 
-from retina_nb.analyses.subjects import subject
+from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
+
+# Neurons, with all pairs of which progress is shown if there are more.
+_LONG = 60
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class PopulationInformation:
 
 def pair_redundancy(
     model: Any,
-    stimuli: Float[np.ndarray, "batch channel time height width"],
+    stimuli: Many,
     *,
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
@@ -88,7 +92,8 @@ def pair_redundancy(
 
     Args:
         model: a twin, ensemble, baseline or truth of spike counts.
-        stimuli: what is shown, each after its first frame has been on screen for long.
+        stimuli: what is shown (batch, channel, time, height, width), or `Stimulus` objects, each after its first frame
+            has been on screen for long.
         session, neurons, device: see `retina_nb.analyses.subjects.subject`.
         batch_size: stimuli shown at once.
         seed: of the shifts for the chance level.
@@ -112,9 +117,9 @@ def pair_redundancy(
 
 def population_information(
     model: Any,
-    stimuli: Float[np.ndarray, "batch channel time height width"],
+    stimuli: Many,
     *,
-    sizes: Sequence[int] = (1, 2, 5, 10, 20),
+    sizes: Sequence[int] | None = None,
     draws: int = 20,
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
@@ -129,8 +134,9 @@ def population_information(
 
     Args:
         model: a twin, ensemble, baseline or truth of spike counts.
-        stimuli: what is shown, each after its first frame has been on screen for long.
-        sizes: numbers of cells in a group.
+        stimuli: what is shown (batch, channel, time, height, width), or `Stimulus` objects, each after its first frame
+            has been on screen for long.
+        sizes: numbers of cells in a group; by default 1 to 20, as far as there are so many.
         draws: groups of each size, drawn from the chosen neurons.
         session, neurons, device: see `retina_nb.analyses.subjects.subject`.
         batch_size: stimuli shown at once.
@@ -140,6 +146,7 @@ def population_information(
         UserError: if a size is not possible, a neuron does not exist, or the stimuli do not fit.
     """
     chosen = subject(model, session=session, neurons=neurons, device=device)
+    sizes = [size for size in (1, 2, 5, 10, 20) if size <= len(chosen.neurons)] if sizes is None else sizes
     check_sizes(sizes, len(chosen.neurons))
     rates = chosen.show(stimuli, batch_size=batch_size).reshape(-1, len(chosen.neurons)).astype(float)
     scale = 1 / np.sqrt(np.maximum(rates.mean(axis=0), 1e-12))
@@ -181,6 +188,7 @@ def _joint_entropy(
     """Entropy (bits) of the counts of every neuron in a together with every one in b, independent within a bin."""
     flat = b.reshape(len(b), -1)
     rows = [  # one neuron with all at once, so that memory stays small
-        _entropy((a[:, n].T @ flat / len(a)).reshape(a.shape[2], *b.shape[1:]), axis=(0, 2)) for n in range(a.shape[1])
+        _entropy((a[:, n].T @ flat / len(a)).reshape(a.shape[2], *b.shape[1:]), axis=(0, 2))
+        for n in tqdm(range(a.shape[1]), disable=a.shape[1] <= _LONG, leave=False)
     ]
     return np.stack(rows)

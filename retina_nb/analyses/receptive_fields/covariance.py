@@ -1,22 +1,26 @@
 """Spike-triggered covariance: the filters that an average misses, as those of ON-OFF and subunit cells."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
 from scipy.linalg import cholesky, eigh, eigvalsh, solve_triangular
+from tqdm.auto import tqdm
 
 from retina_nb.analyses.receptive_fields.reverse_correlation import (
     neuron_table,
     spike_triggered_averages,
 )
 from retina_nb.analyses.receptive_fields.windows import corners_of, seen_before
+from retina_nb.analyses.subjects import chosen_neurons
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
 
 _RIDGE = 1e-3  # of the mean stimulus variance, so that what was never shown has no variance to change
 _BEYOND = 3  # standard deviations beyond the mean of the extreme eigenvalues of shifted responses
+_LONG = 12  # neurons beyond which progress is shown
 _APART = 5.0  # seconds that responses are shifted at least for the null
 
 
@@ -68,7 +72,8 @@ class SpikeTriggeredCovariance:
 def spike_triggered_covariance(
     recording: Recording,
     *,
-    centers: Float[np.ndarray, "neuron 2"] | None = None,
+    neurons: int | Iterable[int] | None = None,
+    centers: Float[np.ndarray, "_ _"] | None = None,
     window: int = 5,
     lags: int = 8,
     filters: int = 6,
@@ -83,9 +88,10 @@ def spike_triggered_covariance(
     stimuli need not be white. Made for white noise; natural movies have directions that are hardly shown.
 
     Args:
-        recording: a session, or what `record_noise` makes of a model. A neuron takes a second or two.
-        centers: place (y, x) of each neuron in pixels; by its spike-triggered average, which cells that respond to both
-            polarities have not, if None.
+        recording: a session, or what `record_noise` makes of a model.
+        neurons: whose; all if None. A neuron takes a second or two.
+        centers: place (y, x) of each neuron of the recording in pixels; by its spike-triggered average, which cells
+            that respond to both polarities have not, if None.
         window: side of the square around a neuron (pixels); it is moved to stay on the screen.
         lags: bins of history, the present included.
         filters: directions to keep: half of them are the greatest, half the least.
@@ -94,8 +100,8 @@ def spike_triggered_covariance(
         seed: fixes the null.
 
     Raises:
-        UserError: if the window is larger than the screen, centres are missing, a neuron has no response, or there
-            are too few bins or shuffles.
+        UserError: if the window is larger than the screen, centres are missing, a neuron does not exist or has no
+            response, or there are too few bins or shuffles.
     """
     if shuffles < 2:
         raise UserError(f"shuffles={shuffles} make no null: use 2 or more")
@@ -103,24 +109,26 @@ def spike_triggered_covariance(
     apart = round(_APART * recording.rate)
     if len(bins) <= 2 * apart:
         raise UserError(f"session {recording.session} has {len(bins)} {split} bins, more than {2 * apart} are needed")
-    silent = np.flatnonzero(recording.responses[bins].sum(axis=0) <= 0)
+    chosen = chosen_neurons(neurons, recording.n_neurons, f"session {recording.session}")
+    silent = chosen[recording.responses[np.ix_(bins, chosen)].sum(axis=0) <= 0]
     if len(silent):
         raise UserError(
             f"session {recording.session}: neuron {silent[0]} does not respond in {split} bins, leave it out"
         )
     places = spike_triggered_averages(recording, lags=lags, split=split).centers if centers is None else centers
     corners = corners_of(recording, places, window)
-    rng, half = np.random.default_rng(seed), (filters + 1) // 2
+    half = (filters + 1) // 2
     values, vectors, null = [], [], []
-    for neuron, corner in enumerate(corners):
-        white, back = _whitened(seen_before(recording, bins, lags, corner, window))
+    for neuron in tqdm(chosen, disable=len(chosen) <= _LONG, leave=False):
+        white, back = _whitened(seen_before(recording, bins, lags, corners[neuron], window))
         weights = recording.responses[bins, neuron].astype(np.float64)
         found, directions = eigh(_change(white, weights))
         kept = np.r_[0:half, len(found) - half : len(found)][::-1]
         directions = solve_triangular(back, directions[:, kept], trans="T", lower=True)
         values.append(found[kept])
         vectors.append((directions / np.linalg.norm(directions, axis=0)).T)
-        shifts = rng.integers(apart, len(bins) - apart, shuffles)
+        # The null of a neuron does not depend on which others are asked for.
+        shifts = np.random.default_rng([seed, neuron]).integers(apart, len(bins) - apart, shuffles)
         null.append([eigvalsh(_change(white, np.roll(weights, shift)))[[0, -1]] for shift in shifts])
     shape = (recording.movie.frame_shape[0], lags, window, window)
     extremes = np.array(null)  # (neuron, shuffle, least or greatest)
@@ -131,9 +139,9 @@ def spike_triggered_covariance(
         np.stack(vectors).reshape(len(values), -1, *shape),
         low,
         high,
-        corners,
+        corners[chosen],
         recording.rate,
-        neuron_table(recording),
+        neuron_table(recording).iloc[chosen].reset_index(drop=True),
     )
 
 

@@ -7,10 +7,14 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
-from retina_nb.analyses.subjects import Subject, frozen, subject
+from retina_nb.analyses.subjects import Subject, check_batch_size, frozen, subject
 from retina_nb.recording import Recording
+
+# Gradients, of a neuron at a batch of stimuli, beyond which progress is shown.
+_LONG = 500
 
 Stimuli = Float[np.ndarray, "stimulus channel time height width"]
 
@@ -22,6 +26,7 @@ def receptive_fields(
     session: str | None = None,
     neurons: int | Iterable[int] | None = None,
     device: str | torch.device | None = None,
+    batch_size: int = 32,
 ) -> ReceptiveFields:
     """Gradient of each neuron's last response to some stimuli with respect to them, averaged over the stimuli.
 
@@ -34,6 +39,7 @@ def receptive_fields(
         session: whose neurons; all sessions' if None.
         neurons: their numbers; all if None.
         device: where to move the model.
+        batch_size: operating points that are looked at at once.
 
     Raises:
         UserError: if there is no such session or neuron, or the stimuli do not fit the model.
@@ -42,17 +48,28 @@ def receptive_fields(
     channel, height, width = watching.stimulus_shape
     grey = np.zeros((1, channel, watching.lag + 1, height, width), dtype=np.float32)
     points = grey if at is None else np.ascontiguousarray(at[:, :, -watching.lag - 1 :], dtype=np.float32)
-    watching.check(points.shape)
-    table, stimulus = watching.table(), torch.from_numpy(points).to(watching.device)
+    watching.examine(points)
+    check_batch_size(batch_size)
+    table, stimuli = watching.table(), torch.from_numpy(points).split(batch_size)
     linear = np.zeros((len(table), *points.shape[1:]), dtype=np.float32)
-    sensitivity = np.zeros((len(table), height, width), dtype=np.float32)
-    with frozen(watching.model), torch.enable_grad():
+    power = np.zeros((len(table), height, width), dtype=np.float32)
+    total = len(table) * len(stimuli)
+    with (
+        frozen(watching.model),
+        torch.enable_grad(),
+        tqdm(total=total, disable=total <= _LONG, leave=False) as progress,
+    ):
         # Session by session, so that a graph has no more neurons than needed.
         for name, chosen in table.groupby("session")["neuron"]:
             here = subject(watching.model, session=str(name), neurons=chosen)
-            for row, gradient in zip(chosen.index, _gradients(here, stimulus), strict=True):
-                linear[row] = gradient.mean(dim=0).cpu().numpy()
-                sensitivity[row] = gradient.square().mean(dim=(0, 1, 2)).sqrt().cpu().numpy()
+            for part in stimuli:
+                gradients = _gradients(here, part.to(watching.device))
+                for row, gradient in zip(chosen.index, gradients, strict=True):
+                    linear[row] += gradient.sum(dim=0).cpu().numpy()
+                    power[row] += gradient.square().sum(dim=(0, 1, 2)).cpu().numpy()
+                    progress.update()
+    linear /= len(points)
+    sensitivity = np.sqrt(power / (len(points) * channel * linear.shape[2]))
     return make_fields(linear, sensitivity, rate=watching.rate, pixel_um=watching.pixel_um, neurons=table)
 
 

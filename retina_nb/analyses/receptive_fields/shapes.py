@@ -11,6 +11,7 @@ from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
 from retina_nb.errors import UserError
 from retina_nb.peaks import peak_place
 
+_ENERGY = 0.95  # part of a field's energy that its rank holds
 _NEAR = 1.0  # pixels: blur of the weights with which the time course is read around the centre
 
 
@@ -22,6 +23,7 @@ class Shapes:
         temporal: time course in the centre, of norm 1 and of the sign that it has there; the last lag is the present.
         spatial: the map that goes with it in each channel, of norm 1 and positive in the centre.
         separability: part of the field's energy in the product of one space and one time course; 1 is separable.
+        rank: how many such products hold 95 % of the energy; noise raises it.
         polarity: 1 for ON, -1 for OFF: the sign of the time course at its peak.
         time_to_peak: from stimulus to peak of the time course (s), between bins by a parabola.
         biphasic: height of the opposite lobe relative to the peak.
@@ -36,6 +38,7 @@ class Shapes:
     temporal: Float[np.ndarray, "neuron lag"]
     spatial: Float[np.ndarray, "neuron channel height width"]
     separability: Float[np.ndarray, " neuron"]
+    rank: Float[np.ndarray, " neuron"]
     polarity: Float[np.ndarray, " neuron"]
     time_to_peak: Float[np.ndarray, " neuron"]
     biphasic: Float[np.ndarray, " neuron"]
@@ -53,7 +56,16 @@ class Shapes:
 
     def to_dataframe(self) -> pd.DataFrame:
         """A row for each neuron, a column for each number."""
-        numbers = ("separability", "polarity", "time_to_peak", "biphasic", "orientation", "surround", "diameter_um")
+        numbers = (
+            "separability",
+            "rank",
+            "polarity",
+            "time_to_peak",
+            "biphasic",
+            "orientation",
+            "surround",
+            "diameter_um",
+        )
         columns = {name: getattr(self, name) for name in numbers}
         columns |= {"y": self.center[:, 0], "x": self.center[:, 1]}
         columns |= {f"colour_{number}": weight for number, weight in enumerate(self.colour.T)}
@@ -82,8 +94,8 @@ def shapes(fields: ReceptiveFields) -> Shapes:
 def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) -> dict[str, np.ndarray]:
     channel, lags, height, width = linear.shape
     if not np.isfinite(place).all() or not linear.any():
-        nothing = {name: np.asarray(np.nan) for name in ("separability", "polarity", "time_to_peak", "biphasic")}
-        nothing |= {"orientation": np.asarray(np.nan), "surround": np.asarray(np.nan)}
+        numbers = ("separability", "rank", "polarity", "time_to_peak", "biphasic", "orientation", "surround")
+        nothing = {name: np.asarray(np.nan) for name in numbers}
         nothing |= {"temporal": np.full(lags, np.nan), "spatial": np.full((channel, height, width), np.nan)}
         return nothing | {
             "center": np.full(2, np.nan),
@@ -97,6 +109,7 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
     spatial = np.einsum("cthw,t->chw", linear, temporal)
     colour = (spatial * near).sum(axis=(1, 2))
     values = np.linalg.svd(linear.transpose(1, 0, 2, 3).reshape(lags, -1), compute_uv=False)
+    held = (values**2).cumsum() / (values**2).sum()
     height_at_peak = temporal[np.abs(temporal).argmax()]
     peak = lags - 1 - peak_place(temporal * np.sign(height_at_peak))  # bins before the present
     # The map of all channels, each with the sign that it has in the centre.
@@ -106,7 +119,8 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
     return {
         "temporal": temporal,
         "spatial": spatial / np.linalg.norm(spatial),
-        "separability": values[0] ** 2 / (values**2).sum(),
+        "separability": held[0],
+        "rank": np.asarray(1.0 + np.searchsorted(held, _ENERGY)),
         "polarity": np.sign(height_at_peak),
         "time_to_peak": np.asarray(peak / fields.rate),
         "biphasic": (-np.sign(height_at_peak) * temporal).max().clip(min=0) / np.abs(height_at_peak),

@@ -6,15 +6,18 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import gaussian_filter
 from scipy.sparse.linalg import LinearOperator, cg
+from tqdm.auto import tqdm
 
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields, make_fields
 from retina_nb.analyses.receptive_fields.reverse_correlation import neuron_table
 from retina_nb.analyses.receptive_fields.windows import corners_of, seen_before
+from retina_nb.analyses.subjects import chosen_neurons
 from retina_nb.errors import UserError
 from retina_nb.metrics import pearson
 from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.recording import Recording
 
+_LONG = 12  # neurons beyond which progress is shown
 _ITERATIONS = 15  # of conjugate gradients: what they have not found by then is noise
 _CONVERGED = 1e-5  # of the residual: iterations beyond what single precision resolves divide zero by zero
 
@@ -52,16 +55,15 @@ def smooth_receptive_fields(
     """
     if not strengths or min(strengths) <= 0:
         raise UserError(f"strengths={strengths} must have at least one number, all above 0")
-    chosen = np.arange(recording.n_neurons) if neurons is None else np.atleast_1d(np.asarray(neurons, dtype=int))
-    if not len(chosen) or chosen.min() < 0 or chosen.max() >= recording.n_neurons:
-        raise UserError(f"session {recording.session} has neurons 0 to {recording.n_neurons - 1}, not {neurons}")
+    chosen = chosen_neurons(neurons, recording.n_neurons, f"session {recording.session}")
     bins, tests = (recording.bins_with_history(one, lags - 1) for one in (split, held_out))
     channel, height, width = recording.movie.frame_shape
     window = min(window, height, width)
     places = locate_receptive_fields(recording) if centers is None else centers
     corners = corners_of(recording, places, window)
     linear = np.zeros((len(chosen), channel, lags, height, width), dtype=np.float32)
-    for field, neuron in zip(linear, chosen, strict=True):
+    parts = zip(linear, chosen, strict=True)
+    for field, neuron in tqdm(parts, total=len(chosen), disable=len(chosen) <= _LONG, leave=False):
         corner = corners[neuron]
         seen, later = (seen_before(recording, part, lags, corner, window) for part in (bins, tests))
         response, answer = (recording.responses[part, neuron].astype(np.float32) for part in (bins, tests))

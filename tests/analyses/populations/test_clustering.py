@@ -59,3 +59,13 @@ def test_bad_input_is_refused():
         cluster_features(features, 4)
     with pytest.raises(UserError, match="same cells"):
         adjusted_rand_index([0, 1], [0, 1, 1])
+
+
+def test_a_bootstrap_sample_may_be_of_one_neuron():
+    labels, stability = cluster_features(np.array([[0.0], [0.1], [5.0]]), 2, bootstraps=200)
+    assert labels[0] == labels[1] != labels[2]
+    assert np.isfinite(stability).all()
+    with pytest.raises(UserError, match="one neuron cannot be sorted"):
+        cluster_features(np.zeros((1, 2)), 2)
+    with pytest.raises(UserError, match="bootstraps=0"):
+        cluster_features(np.zeros((3, 2)), 2, bootstraps=0)
