@@ -54,7 +54,8 @@ class ClimbFigure:
             ax.tick_params(labelsize=7)
             ax.locator_params(nbins=4)
         scales = [moving_scale(axis) for axis in (*(ax.yaxis for ax in below), self._climbed.xaxis)]
-        lines = [*self._courses, self._line, self._turns, self._path, self._now]
+        # With them the line at zero, which is where the scale has it.
+        lines = [*self._course.lines, self._line, self._turns, self._path, self._now]
         self._painted = Repainted(figure, [self._image, *scales, *lines, self._limit, self._score, self._title])
 
     def show(
