@@ -22,6 +22,7 @@ def start(request, page):
     url = request.getfixturevalue(request.param)
     page.goto(f"{url}/{PAGES[request.param]}")
     if request.param != "voila":
+        page.locator(".jp-Toolbar-kernelName", has_text="Python 3 (ipykernel)").wait_for()
         page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
