@@ -2,10 +2,13 @@
 
 ``python -m benchmarks.widgets`` serves a page with Voilà on this machine and moves its sliders in Chromium, key by key:
 the time from each key to the moment at which the browser has the new picture and paints it (ms), for `live` with a
-cheap figure and for `explore_twin` with the twin that comes with the package and its truth. It drags one slider fast,
-and plays a film of 30 Hz. Prints a table and writes JSON: ``latency_ms`` (median, quartiles, 95th percentile and
-number, a row for each control), ``drag`` (pictures a second, and whether the last value is the one that is shown),
-``film`` (frames a second, intervals, frames left out), the machine, and how many cores others used meanwhile.
+cheap figure and for `explore_twin`, `browse_neurons` and `steer_mei` with the twin that comes with the package. Of
+`browse_neurons` it chooses one neuron after the other, each for the first time, and then again. It drags one slider
+fast, watches `steer_mei` climb, and plays a film of 30 Hz. Prints a table and writes JSON: ``latency_ms`` (median,
+quartiles, 95th percentile and number, a row for each control; of ``steer_mei: step`` it is the time from each picture
+of the ascent to the next, in which the step is taken), ``drag`` (pictures a second, and whether the last value is the
+one that is shown), ``film`` (frames a second, intervals, frames left out), the machine, and how many cores others used
+meanwhile.
 """
 
 import argparse
@@ -42,11 +45,16 @@ def wave(height=0.5):
 twin = rnb.load_twin("simulated")
 display(widgets.live(wave, height=(0.0, 1.0)))
 display(widgets.explore_twin(twin, truth=rnb.load_truth()))
+recordings = rnb.load_recordings("simulated")
+display(widgets.browse_neurons(rnb.evaluate(twin, recordings, baseline=None), twin, recordings))
+display(widgets.steer_mei(twin))
 display(widgets.play(stimuli.natural_movie(stimuli.Screen.of(twin), duration=10.0)))
 """
-# (stimulus of explore_twin, label of the slider); no stimulus: the slider of `live`.
+# (stimulus of explore_twin, or another widget, and the label of the slider).
 MOVED = [
-    ("", "height"),
+    ("live", "height"),
+    ("steer_mei", "norm"),
+    ("steer_mei", "neuron"),
     ("spot", "frame at (s)"),
     ("spot", "contrast"),
     ("spot", "diameter (µm)"),
@@ -69,6 +77,10 @@ WATCH = """picture => {
         requestAnimationFrame(() => window.waits.push(performance.now() - window.pressed));
     };
 }"""
+WATCH_STEPS = """picture => {
+    window.times = [performance.now()];
+    picture.onload = () => requestAnimationFrame(() => window.times.push(performance.now()));
+}"""
 FOLLOW = """marker => {
     window.rows = [];
     new MutationObserver(() => window.rows.push([performance.now(), parseInt(marker.style.gridRow)]))
@@ -90,18 +102,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
         page.wait_for_selector(".widget-play")
         time.sleep(2)
         report: dict[str, Any] = {"latency_ms": {}, "machine": describe()}
-        for stimulus, label in MOVED:
-            row = latency(page, stimulus, label, options.keys, options.wait)
-            report["latency_ms"][f"{stimulus or 'live'}: {label}"] = row
-            print(f"{stimulus or 'live':18s} {label:10s} " + " ".join(f"{key} {value:g}" for key, value in row.items()))
-            if options.screenshots:
-                options.screenshots.mkdir(parents=True, exist_ok=True)
-                page.screenshot(path=options.screenshots / f"{stimulus or 'live'}_{label.partition(' (')[0]}.png")
+        for where, label in MOVED:
+            row = report["latency_ms"][f"{where}: {label}"] = moved(page, where, label, options.keys, options.wait)
+            tell(where, label, row, page, options.screenshots)
+        for label, key in (("a neuron", "ArrowDown"), ("the same again", "ArrowUp")):
+            row = report["latency_ms"][f"browse_neurons: {label}"] = chosen(page, key, options.keys, options.wait)
+            tell("browse_neurons", label, row, page, options.screenshots)
+        row = report["latency_ms"]["steer_mei: step"] = climbed(page, options.keys, options.wait)
+        tell("steer_mei", "step", row, page, options.screenshots)
         report["drag"], report["film"] = drag(page), film(page)
         print("drag", report["drag"], "\nfilm", report["film"])
     options.output.parent.mkdir(parents=True, exist_ok=True)
     with replace_file(options.output) as path:
         path.write_text(json.dumps(report, indent=1))
+
+
+def tell(where: str, label: str, row: dict[str, float], page: Any, folder: Path | None) -> None:
+    """Print a row, and keep a picture of the page if there is a folder for it."""
+    print(f"{where:18s} {label:16s} " + " ".join(f"{key} {value:g}" for key, value in row.items()), flush=True)
+    if folder:
+        folder.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=folder / f"{where}_{label.partition(' (')[0]}.png")
 
 
 @contextmanager
@@ -146,14 +167,17 @@ def browser(chromium: str, address: str) -> Iterator[Any]:
         started.close()
 
 
-def part_of(page: Any, stimulus: str) -> tuple[Any, Any]:
+# What each widget alone has.
+OWN = {"live": "height", "browse_neurons": "only where", "steer_mei": "sparsity", "explore_twin": "stimulus"}
+
+
+def part_of(page: Any, where: str) -> tuple[Any, Any]:
     """The widget that is meant and its picture, with the stimulus chosen in it."""
-    # Each widget begins with its own picture; the first is that of `live`.
-    widget = page.locator(".jp-OutputArea-output, .output_area, .cell-output").nth(1 if stimulus else 0)
-    if not widget.count():
-        widget = page.locator(".widget-hbox:has(> .widget-vbox > img)").nth(1 if stimulus else 0)
-    if stimulus:
-        widget.locator(".widget-dropdown", has_text="stimulus").locator("select").select_option(label=stimulus)
+    name = where if where in OWN else "explore_twin"
+    own = page.locator(f'.widget-label:text-is("{OWN[name]}")')
+    widget = page.locator(".widget-hbox:has(> .widget-vbox > .widget-image)", has=own)
+    if where not in OWN:
+        widget.locator(".widget-dropdown", has_text="stimulus").locator("select").select_option(label=where)
         time.sleep(1)
     return widget, widget.locator("img").first
 
@@ -163,25 +187,56 @@ def handle_of(widget: Any, label: str) -> Any:
     return widget.locator(f'.widget-hslider:has(> .widget-label:text-is("{label}")) .noUi-handle')
 
 
-def latency(page: Any, stimulus: str, label: str, keys: int, wait_s: float) -> dict[str, float]:
-    """Milliseconds from a key to the picture."""
-    widget, picture = part_of(page, stimulus)
+def moved(page: Any, where: str, label: str, keys: int, wait_s: float) -> dict[str, float]:
+    """Milliseconds from a key that moves a slider to the picture."""
+    widget, picture = part_of(page, where)
     handle = handle_of(widget, label)
-    picture.evaluate(WATCH)
-    wait_until_quiet(wait_s)
-    before, then = busy_seconds(), time.monotonic()
     # There and back, so that no end is reached: for a value beyond it nothing is drawn.
     ways = ["ArrowRight", "ArrowLeft"]
     if handle.get_attribute("aria-valuenow") == handle.get_attribute("aria-valuemax"):
         ways.reverse()
-    for key in range(keys):
-        seen = page.evaluate("window.waits.length")
-        handle.press(ways[key % 10 // 5])
-        page.wait_for_function(f"window.waits.length > {seen} || performance.now() - window.pressed > 5000")
-    waits = np.array(page.evaluate("window.waits"))
-    cores = (busy_seconds() - before) / (time.monotonic() - then)
+    return latency(page, picture, handle, [ways[key % 10 // 5] for key in range(keys)], wait_s)
+
+
+def chosen(page: Any, key: str, keys: int, wait_s: float) -> dict[str, float]:
+    """Milliseconds from a key that chooses another neuron to the picture of all that is known of it."""
+    widget, picture = part_of(page, "browse_neurons")
+    return latency(page, picture, widget.locator(".retina-nb-table select[size]"), [key] * keys, wait_s)
+
+
+def latency(page: Any, picture: Any, pressed: Any, keys: Sequence[str], wait_s: float) -> dict[str, float]:
+    """Milliseconds from each key to the picture."""
+    picture.evaluate(WATCH)
+    with quiet(wait_s) as busy:
+        for key in keys:
+            seen = page.evaluate("window.waits.length")
+            pressed.press(key)
+            page.wait_for_function(f"window.waits.length > {seen} || performance.now() - window.pressed > 5000")
+    return quartiles(page.evaluate("window.waits")) | busy
+
+
+def climbed(page: Any, steps: int, wait_s: float) -> dict[str, float]:
+    """Milliseconds from one picture of an ascent to the next, from a press of the button on."""
+    widget, picture = part_of(page, "steer_mei")
+    with quiet(wait_s) as busy:
+        picture.evaluate(WATCH_STEPS)
+        widget.get_by_role("button", name="From noise").click()
+        page.wait_for_function(f"window.times.length > {steps} || performance.now() - window.times.at(-1) > 5000")
+    return quartiles(np.diff(page.evaluate("window.times"))) | busy
+
+
+@contextmanager
+def quiet(wait_s: float) -> Iterator[dict[str, float]]:
+    """A quiet moment, if one comes in time, and how many cores were busy until the end of the block."""
+    wait_until_quiet(wait_s)
+    before, then, told = busy_seconds(), time.monotonic(), dict[str, float]()
+    yield told
+    told["cores_busy"] = round((busy_seconds() - before) / (time.monotonic() - then), 2)
+
+
+def quartiles(waits: Sequence[float]) -> dict[str, float]:
     low, median, high, most = np.percentile(waits, [25, 50, 75, 95]).round(1).tolist()
-    return {"median": median, "low": low, "high": high, "p95": most, "n": len(waits), "cores_busy": round(cores, 2)}
+    return {"median": median, "low": low, "high": high, "p95": most, "n": len(waits)}
 
 
 def drag(page: Any) -> dict[str, Any]:

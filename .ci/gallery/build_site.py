@@ -21,6 +21,7 @@ from PIL import Image
 
 from retina_nb.errors import UserError
 from retina_nb.sweeps import NotebookFailed, run_notebook
+from retina_nb.sweeps.stills import keep_pictures
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -30,7 +31,6 @@ from launch import first_cell, github_repository, launchers  # noqa: E402
 
 RUNS = ROOT / "runs"
 WORK = RUNS / "gallery.work"
-BARE_WIDGET = {"application/vnd.jupyter.widget-view+json", "text/plain"}  # without a picture
 WIDTH = 640  # of a thumbnail, in pixels
 
 
@@ -96,13 +96,12 @@ def clean(document: nbformat.NotebookNode) -> str:
         The first heading.
     """
     headings = [""]
-    document.metadata.pop("widgets", None)
+    keep_pictures(document)
     document.cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     for cell in document.cells:
         if cell.cell_type == "markdown":
             headings += re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE)
         elif cell.cell_type == "code":
-            cell.outputs = [output for output in cell.outputs if set(output.get("data", ())) != BARE_WIDGET]
             own = [output.get("metadata", {}).get("image/png", {}).get("alt") for output in cell.outputs]
             cell.metadata["mystnb"] = {"image": {"alt": next(filter(None, own), f"Figure: {headings[-1]}")}}
     return headings[1]

@@ -1,12 +1,15 @@
 """Figures of optimised stimuli."""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
-import matplotlib.pyplot as plt
 import numpy as np
 from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
 
 from retina_nb.analyses.most_exciting import MostExciting, space_time_parts
 from retina_nb.plots.style import CEILING, CHANNEL_COLOURS, RECORDED, TWIN, figure
@@ -51,7 +54,7 @@ def show_most_exciting(made: MostExciting, row: int = 0, *, frames: int = 6, tit
             ax.set(xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=CEILING)
     show_courses(axes[0, -1], seconds[first:end], courses[:, first:end], made.channels)
-    _show_response(axes[1, -1], made, row, seconds[lag:])
+    show_counted(axes[1, -1], made, row, seconds[lag:])
     for ax in [*axes[channels:, :-1].flat, *axes[2:, -1]]:
         ax.set_axis_off()
     fig.colorbar(image, ax=axes[:channels, :-2], label="contrast", shrink=0.8, pad=0.01)
@@ -109,81 +112,75 @@ def show_space_time(
     return fig
 
 
-def show_climb(made: MostExciting, path: Sequence[float], *, turns: Sequence[int] = (), title: str = "") -> Figure:
-    """An ascent under way: frames of the stimulus, its courses in time, the response to it, and its score so far.
-
-    Args:
-        made: what has been reached, in its first row.
-        path: the best score after each step of all that was climbed, under any constraints.
-        turns: the steps at which constraints changed, drawn as vertical lines.
-        title: above the figure.
-    """
-    # It is drawn many times a second: a layout that is computed takes as long as all the rest.
-    fig = plt.figure(figsize=(8.6, 4.2))
-    margins = {"left": 0.06, "right": 0.98, "top": 0.93, "bottom": 0.11, "hspace": 0.4, "wspace": 0.2}
-    axes = fig.subplot_mosaic("sss;crp", height_ratios=[1.4, 1], gridspec_kw=margins)
-    strip, course, response, climbed = (axes[name] for name in "scrp")
-    bins, end = made.stimuli.shape[2], _end(made)
-    show_strip(strip, made, np.linspace(max(end - 1 - 3 * bins // 4, 0), end - 1, 10).round().astype(int))
-    seconds = (np.arange(bins) - end + 1) / made.rate
-    show_courses(course, seconds[:end], space_time_parts(made.stimuli[0, :, :end])[0], made.channels)
-    course.set_xlabel("time (s)", fontsize=8)
-    _show_response(response, made, 0, seconds[bins - made.responses.shape[1] :])
-    for turn in turns:
-        climbed.axvline(turn, color=CEILING, lw=1)
-    climbed.plot(path, color=TWIN, lw=1.5)
-    climbed.plot(len(path) - 1, path[-1], "o", color=TWIN, ms=5)
-    climbed.set(xlim=(-0.5, max(len(path), 20)))
-    climbed.set_title(f"activation: {path[-1]:.2f} (events / bin)", fontsize=8)
-    climbed.set_xlabel("step", fontsize=8)
-    for ax in (course, response, climbed):
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.tick_params(labelsize=7)
-        ax.locator_params(nbins=4)
-    fig.suptitle(title or _name(made, 0), fontsize=10)
-    return fig
-
-
-def show_strip(ax: Axes, made: MostExciting, frames: Int[np.ndarray, " frame"], row: int = 0) -> None:
+def show_strip(ax: Axes, made: MostExciting, frames: Int[np.ndarray, " frame"], row: int = 0) -> tuple[AxesImage, Text]:
     """Frames of a stimulus side by side, a line for each channel, on an axis of another figure.
 
     Times are before the end of the counted bins; the strongest contrast that there is, is as red or blue as can be.
+
+    Returns:
+        What changes with the stimulus: the picture, and the words that tell of its colours.
     """
-    stimulus = made.stimuli[row][:, frames]  # (channel, frame, height, width)
-    height, width = stimulus.shape[2:]
-    limit = max(np.abs(stimulus).max(), 1e-12)
-    tiles = np.pad(stimulus, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
-    tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, len(frames) * (width + 1))[:-1, :-1]
-    ax.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit)
-    end = _end(made)
+    height, width = made.stimuli.shape[3:]
+    tiles, limit = strip_tiles(made, frames, row)
+    image = ax.imshow(tiles, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    words = ax.set_title(strip_words(limit), fontsize=8, loc="right", color="0.4")
+    end = counted_end(made)
     times = [f"{1000 * (frame - end + 1) / made.rate:.0f}" for frame in frames]
     ax.set_xticks(np.arange(len(frames)) * (width + 1) + (width - 1) / 2, times, fontsize=7)
-    ax.set_yticks(np.arange(len(stimulus)) * (height + 1) + (height - 1) / 2, made.channels, fontsize=8)
-    ax.set_xlabel(f"time before the end (ms); red and blue: contrasts up to ±{limit:.2g}", fontsize=8)
+    ax.set_yticks(np.arange(len(made.channels)) * (height + 1) + (height - 1) / 2, made.channels, fontsize=8)
+    ax.set_xlabel("time before the end (ms)", fontsize=8)
     ax.tick_params(length=0)
     ax.spines[:].set_visible(False)
+    return image, words
 
 
-def show_courses(ax: Axes, seconds: np.ndarray, courses: np.ndarray, channels: Sequence[str]) -> None:
-    """Courses in time, a line for each channel, on an axis of another figure."""
+def strip_tiles(
+    made: MostExciting, frames: Int[np.ndarray, " frame"], row: int = 0
+) -> tuple[Float[np.ndarray, "height width"], float]:
+    """The picture of `show_strip`, NaN between frames, and the strongest contrast in it."""
+    stimulus = made.stimuli[row][:, frames]  # (channel, frame, height, width)
+    width = stimulus.shape[3]
+    tiles = np.pad(stimulus, ((0, 0), (0, 0), (0, 1), (0, 1)), constant_values=np.nan)
+    tiles = tiles.transpose(0, 2, 1, 3).reshape(-1, len(frames) * (width + 1))[:-1, :-1]
+    return tiles, max(float(np.abs(stimulus).max()), 1e-12)
+
+
+def strip_words(limit: float) -> str:
+    """What the colours of a strip say, given the strongest contrast in it."""
+    return f"red and blue: contrasts up to ±{limit:.2g}"
+
+
+def show_courses(
+    ax: Axes,
+    seconds: np.ndarray,
+    courses: np.ndarray,
+    channels: Sequence[str],
+    *,
+    legend: Literal["best", "upper left"] = "best",
+) -> list[Line2D]:
+    """Courses in time, a line for each channel, and a legend at a place, on an axis of another figure."""
     ax.axhline(0, color=CEILING, lw=0.8)
+    lines = []
     for channel, course in zip(channels, courses, strict=True):
-        ax.plot(seconds, course, lw=1.5, label=channel, color=CHANNEL_COLOURS.get(channel, RECORDED))
-    ax.legend(frameon=False, fontsize=7, loc="best")
+        lines += ax.plot(seconds, course, lw=1.5, label=channel, color=CHANNEL_COLOURS.get(channel, RECORDED))
+    ax.legend(frameon=False, fontsize=7, loc=legend)
     ax.set_title("course (contrast)", fontsize=8)
     ax.tick_params(labelsize=7)
+    return lines
 
 
-def _show_response(ax: Axes, made: MostExciting, row: int, seconds: np.ndarray) -> None:
+def show_counted(ax: Axes, made: MostExciting, row: int, seconds: np.ndarray) -> Line2D:
+    """The response to a stimulus, with the counted bins shaded, on an axis of another figure."""
     ax.axvspan(seconds[made.counted[0]], seconds[made.counted[1] - 1], color=CEILING, alpha=0.4, lw=0)
-    ax.plot(seconds, made.responses[row], color=TWIN, lw=1.5, marker="." if len(seconds) < 3 else "")
+    (line,) = ax.plot(seconds, made.responses[row], color=TWIN, lw=1.5, marker="." if len(seconds) < 3 else "")
     ax.set_title("response (events / bin)", fontsize=8)
     ax.set_xlabel("time (s)", fontsize=8)
     ax.set_ylim(bottom=min(0, made.responses[row].min()))
     ax.tick_params(labelsize=7)
+    return line
 
 
-def _end(made: MostExciting) -> int:
+def counted_end(made: MostExciting) -> int:
     """The frame after the last of the counted bins."""
     return made.stimuli.shape[2] - made.responses.shape[1] + made.counted[1]
 

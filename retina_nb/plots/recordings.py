@@ -6,7 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from retina_nb.plots.style import CEILING, CHANNEL_MAPS, COLOURS, RECORDED, figure
 from retina_nb.recording import Recording
@@ -91,13 +93,33 @@ def show_predictions(panels: Sequence[Prediction], rate: float, *, seconds: floa
     return made
 
 
-def show_prediction(ax: Axes, panel: Prediction, rate: float, *, seconds: float = 10) -> None:
-    """One row of `show_predictions`, on an axis of another figure."""
+def show_prediction(
+    ax: Axes, panel: Prediction, rate: float, *, seconds: float = 10
+) -> tuple[PolyCollection, list[Line2D]]:
+    """One row of `show_predictions`, on an axis of another figure.
+
+    Returns:
+        What changes with the neuron: the band of the standard error, and the lines of the recorded mean and the models.
+    """
+    time, mean, error, predicted = prediction_curves(panel, rate, seconds=seconds)
+    band = ax.fill_between(time, mean - error, mean + error, color=CEILING, lw=0)
+    lines = ax.plot(time, mean, color=RECORDED, lw=1, label="recorded, mean over trials")
+    for name, prediction in predicted.items():
+        lines += ax.plot(time, prediction, color=COLOURS[name], lw=1.2, label=name)
+    ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))
+    return band, lines
+
+
+def prediction_curves(
+    panel: Prediction, rate: float, *, seconds: float = 10
+) -> tuple[
+    Float[np.ndarray, " time"],
+    Float[np.ndarray, " time"],
+    Float[np.ndarray, " time"],
+    dict[str, Float[np.ndarray, " time"]],
+]:
+    """What `show_prediction` draws: time (s), the recorded mean, its standard error and each prediction (1/s)."""
     bins = min(int(seconds * rate), *(len(prediction) for prediction in panel.models.values()))
     trials, time = panel.trials[:, -bins:] * rate, np.arange(bins) / rate
     mean, error = trials.mean(axis=0), trials.std(axis=0) / np.sqrt(len(trials))
-    ax.fill_between(time, mean - error, mean + error, color=CEILING, lw=0)
-    ax.plot(time, mean, color=RECORDED, lw=1, label="recorded, mean over trials")
-    for name, prediction in panel.models.items():
-        ax.plot(time, prediction[-bins:] * rate, color=COLOURS[name], lw=1.2, label=name)
-    ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))
+    return time, mean, error, {name: one[-bins:] * rate for name, one in panel.models.items()}

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Polygon
 from matplotlib.projections.polar import PolarAxes
 
 from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
@@ -98,7 +100,9 @@ def show_direction_tuning(
     return made
 
 
-def show_directions(ax: PolarAxes, tuning: DirectionTuning, row: int, *, planted: float = np.nan) -> None:
+def show_directions(
+    ax: PolarAxes, tuning: DirectionTuning, row: int, *, planted: float = np.nan
+) -> tuple[Line2D, Polygon, Line2D]:
     """A neuron's responses to the directions, as parts of the largest, and their vector sum, on a polar axis.
 
     Args:
@@ -106,19 +110,27 @@ def show_directions(ax: PolarAxes, tuning: DirectionTuning, row: int, *, planted
         tuning: of some neurons.
         row: which of them.
         planted: the true direction (degrees); NaN for none.
+
+    Returns:
+        The outline, the area within, and the vector.
     """
-    order = np.argsort(tuning.directions)
-    closed = np.deg2rad(np.append(tuning.directions[order], tuning.directions[order[0]] + 360))
-    response = tuning.responses[row, order].clip(min=0)
-    response = np.append(response, response[0]) / max(response.max(), 1e-6)
-    ax.plot(closed, response, color=TWIN, lw=1.5)
-    ax.fill(closed, response, color=TWIN, alpha=0.2, lw=0)
+    angles, response = closed_curve(tuning, row)
+    (outline,) = ax.plot(angles, response, color=TWIN, lw=1.5)
+    (area,) = ax.fill(angles, response, color=TWIN, alpha=0.2, lw=0)
     angle = np.deg2rad(tuning.preferred_direction[row])
-    ax.plot([angle, angle], [0, tuning.dsi[row]], color=TWIN, lw=3)
+    (vector,) = ax.plot([angle, angle], [0, tuning.dsi[row]], color=TWIN, lw=3)
     if np.isfinite(planted):
         ax.plot(np.deg2rad(planted), 1.12, marker="v", color=TRUTH, ms=7, clip_on=False)
     ax.set(ylim=(0, 1.15), yticks=[0.5, 1], yticklabels=[])
-    ax.set_xticks(np.deg2rad([0, 90, 180, 270]), [])
+    return outline, area, vector
+
+
+def closed_curve(tuning: DirectionTuning, row: int) -> tuple[Float[np.ndarray, " point"], Float[np.ndarray, " point"]]:
+    """Angles (radians) once around and back to the first, and a neuron's responses there as parts of the largest."""
+    order = np.argsort(tuning.directions)
+    angles = np.deg2rad(np.append(tuning.directions[order], tuning.directions[order[0]] + 360))
+    response = tuning.responses[row, order].clip(min=0)
+    return angles, np.append(response, response[0]) / max(response.max(), 1e-6)
 
 
 def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None = None) -> Figure:

@@ -16,6 +16,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from retina_nb.sweeps.progress import CellProgress
+from retina_nb.sweeps.stills import keep_pictures
 
 # papermill warns of parameters that it cannot read line by line; they are read and checked before.
 logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -73,7 +74,8 @@ def execute(
         on_kernel: is told the process number of the kernel.
 
     Returns:
-        The executed notebook, ``<output>/<name>.ipynb``. While it runs it is ``<output>/.<name>.ipynb``.
+        The executed notebook, ``<output>/<name>.ipynb``, with pictures of its widgets. While it runs it is
+        ``<output>/.<name>.ipynb``.
 
     Raises:
         NotebookFailed: if a cell raises, the kernel dies or the time is over. The executed copy is kept as
@@ -85,6 +87,7 @@ def execute(
     try:
         nbformat.write(document, unfinished)
         executed = _execute(unfinished, parameters, progress, _kernel(directory, environment or {}, on_kernel), timeout)
+        keep_pictures(executed)
         executed.metadata.papermill.update(input_path=str(source), output_path=str(finished))
         nbformat.write(executed, unfinished)
         os.replace(unfinished, finished)

@@ -1,20 +1,22 @@
 """Neurons of a twin by their scores, each with what is known of it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from retina_nb.analyses import Constraint, MostExciting, bar_direction_tuning, chirp_responses, most_exciting_inputs
 from retina_nb.analyses.receptive_fields import ReceptiveFields, operating_points, receptive_fields
 from retina_nb.analyses.subjects import subject
 from retina_nb.errors import UserError
 from retina_nb.evaluation import predict
-from retina_nb.plots.neurons import show_neuron
+from retina_nb.plots.neurons import KnownNeuron, NeuronFigure
+from retina_nb.plots.pictures import Repainted
 from retina_nb.plots.recordings import Prediction
 from retina_nb.recording import Recording
 from retina_nb.widgets.live import Live
@@ -22,6 +24,7 @@ from retina_nb.widgets.table import Table
 
 # What tells most, as far as the scores have it; cc_max is the ceiling of the correlation.
 _COLUMNS = ("session", "neuron", "type", "cc_norm", "linear_nonlinear_cc_norm", "correlation", "cc_max")
+_PAUSE = 0.02  # s, in which the kernel hears what is pressed
 _POINTS = 8  # stimuli at which the receptive field is taken
 
 
@@ -76,6 +79,7 @@ class BrowseNeurons(Live):
     ) -> None:
         self._scores, self._twin, self._recordings, self._constraint = scores, twin, recordings, constraint
         self.found: dict[tuple[str, int], MostExciting] = {}
+        self._figure = NeuronFigure()
         # What is asked for once is kept; the tuning of a whole session takes no longer than that of one neuron.
         self._field = cache(self._find_field)
         self._directions = cache(lambda session: _or_none(bar_direction_tuning, twin, session))
@@ -89,6 +93,8 @@ class BrowseNeurons(Live):
         side = self.children[0]
         side.children = [*side.children, self.find]
         self.table.observe(lambda _: self._offer(), "value")
+        with suppress(RuntimeError):  # without an event loop, as in a script, there is no time in between
+            self._ahead = asyncio.get_running_loop().create_task(self._prepare())
 
     @property
     def chosen(self) -> tuple[str, int]:
@@ -96,22 +102,34 @@ class BrowseNeurons(Live):
         row = self._scores.iloc[self.table.value]
         return str(row["session"]), int(row["neuron"])
 
-    def _show(self, row: int) -> Figure:
+    def _show(self, row: int) -> Repainted:
         """The chosen neuron's receptive field, tuning, trace and most exciting input."""
         session, neuron = self.chosen
         scores = self._scores.iloc[row]
-        known = [f"{name} {scores[name]:.2f}" for name in ("cc_norm", "cc_max") if name in scores]
+        numbers = [f"{name} {scores[name]:.2f}" for name in ("cc_norm", "cc_max") if name in scores]
         kind = [str(scores["type"])] if "type" in scores else []
-        return show_neuron(
+        known = KnownNeuron(
             self._field(session, neuron),
-            self._directions(session),
-            self._chirps(session),
+            subject(self._twin).channels,
             neuron,
-            channels=subject(self._twin).channels,
+            directions=self._directions(session),
+            chirps=self._chirps(session),
             prediction=self._trace(session, neuron),
             exciting=self.found.get((session, neuron)),
-            title=", ".join([session, f"neuron {neuron}", *kind, *known]),
+            title=", ".join([session, f"neuron {neuron}", *kind, *numbers]),
         )
+        return self._figure.show(known)
+
+    async def _prepare(self) -> None:
+        """Find what neurons of all sessions may be asked for, bit by bit, while nobody asks.
+
+        What cannot be found is told when it is asked for.
+        """
+        for session in dict.fromkeys(self._scores["session"].astype(str)):
+            for find in (self._directions, self._chirps, self._predicted):
+                await asyncio.sleep(_PAUSE)
+                with suppress(Exception):
+                    find(session)
 
     def _find_field(self, session: str, neuron: int) -> ReceptiveFields:
         recording, points = self._recordings.get(session), None

@@ -7,12 +7,12 @@ from typing import Any
 
 import ipywidgets as ipw
 import numpy as np
-from matplotlib.figure import Figure
 
 from retina_nb.analyses import Constraint, MostExciting
 from retina_nb.analyses.subjects import subject
 from retina_nb.errors import UserError
-from retina_nb.plots.most_exciting import show_climb
+from retina_nb.plots.climb import ClimbFigure
+from retina_nb.plots.pictures import Repainted
 from retina_nb.widgets.climb import Climb
 from retina_nb.widgets.controls import control, slider
 from retina_nb.widgets.live import Live
@@ -66,6 +66,7 @@ class SteerMei(Live):
         self._follow(**{name: one.value for name, one in controls.items()})
         for _ in range(steps):
             self.climb.step()
+        self._figure = ClimbFigure(self.climb.made)
         self.run = _button("7em", icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
         self.again = _button("9em", description="From noise", icon="random", tooltip="climb again, from other noise")
         self.keep = _button("7em", description="Keep", icon="bookmark", tooltip="add what is reached to the list .kept")
@@ -113,12 +114,12 @@ class SteerMei(Live):
         self.redraw()
         return moved
 
-    def _show(self, **values: Any) -> Figure:
+    def _show(self, **values: Any) -> Repainted:
         """The stimulus, the response to it, and the activation of the neuron after each step."""
         self._follow(**values)
         climb = self.climb
         session, neuron = self._whose[:2]
-        return show_climb(climb.made, climb.path, turns=climb.turns, title=f"{session}, neuron {neuron}")
+        return self._figure.show(climb.made, climb.path, turns=climb.turns, title=f"{session}, neuron {neuron}")
 
     def _follow(self, session: str, neuron: int, suppress: bool, **limits: float) -> None:
         """Have the ascent that the controls ask for: another neuron's from noise, else this one where it is."""

@@ -1,4 +1,4 @@
-"""A browser, and servers to look at: JupyterLab and Voilà on copies of the notebooks, gone when the tests are done."""
+"""A browser, and servers to look at: JupyterLab, Notebook and Voilà on copies of the notebooks, and then gone."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -70,8 +70,15 @@ def notebooks(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def lab(notebooks) -> Iterator[str]:
     """The address of JupyterLab."""
-    options = [f"--ServerApp.root_dir={notebooks}", "--IdentityProvider.token=", "--ServerApp.port_retries=0"]
-    with _server("jupyterlab", [*options, "--no-browser", "--allow-root"], notebooks.parent, "/api/status") as url:
+    with _jupyter("jupyterlab", notebooks) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def notebook(notebooks) -> Iterator[str]:
+    """The address of Notebook 7."""
+    pytest.importorskip("notebook", reason="Notebook is not installed")
+    with _jupyter("notebook", notebooks) as url:
         yield url
 
 
@@ -82,6 +89,11 @@ def voila(notebooks) -> Iterator[str]:
     scripts = "--VoilaConfiguration.extension_language_mapping=.py=python"
     with _server("voila", [str(notebooks), scripts, "--no-browser"], notebooks.parent, "/voila/static/a") as url:
         yield url
+
+
+def _jupyter(module: str, root: Path) -> AbstractContextManager[str]:
+    options = [f"--ServerApp.root_dir={root}", "--IdentityProvider.token=", "--ServerApp.port_retries=0"]
+    return _server(module, [*options, "--no-browser", "--allow-root"], root.parent, "/api/status")
 
 
 @contextmanager

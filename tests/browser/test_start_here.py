@@ -1,4 +1,4 @@
-"""The first notebook as people use it: opened, run and dragged, in JupyterLab and as a page of Voilà."""
+"""The first notebook as people use it: opened, run and dragged, in JupyterLab, in Notebook and as a page of Voilà."""
 
 import io
 
@@ -9,17 +9,23 @@ from PIL import Image
 PICTURE = "image => fetch(image.src).then(got => got.bytes()).then(bytes => Array.from(bytes))"
 
 
-@pytest.fixture(scope="module", params=["lab", "voila"])
+PAGES = {
+    "lab": "lab/tree/00_start_here.ipynb?reset",
+    "notebook": "notebooks/00_start_here.ipynb",
+    "voila": "voila/render/00_start_here.ipynb",
+}
+
+
+@pytest.fixture(scope="module", params=PAGES)
 def start(request, page):
     """The page of the notebook, which has run to its end."""
     url = request.getfixturevalue(request.param)
-    if request.param == "lab":
-        page.goto(f"{url}/lab/tree/00_start_here.ipynb?reset")
-        page.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    page.goto(f"{url}/{PAGES[request.param]}")
+    if request.param != "voila":
+        page.locator(".jp-Toolbar-kernelName", has_text="Python 3 (ipykernel)").wait_for()
+        page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    else:
-        page.goto(f"{url}/voila/render/00_start_here.ipynb")
     output(page, "transfer_to_truth").wait_for(timeout=200_000)
     handle(explorer_of(page), "diameter (µm)").wait_for()
     return page
