@@ -168,7 +168,8 @@ def _is_wide(column: pd.Series) -> bool:
 
 
 def _categories(column: pd.Series) -> list[str]:
-    return list(dict.fromkeys(column.sort_values(key=lambda one: one.map(str)).map(_label)))
+    # By length first: [8] comes before [12].
+    return sorted(set(column.map(_label)), key=lambda label: (len(label), label))
 
 
 def _label(value: Any) -> str:
