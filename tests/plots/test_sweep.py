@@ -54,7 +54,7 @@ def test_a_panel_shows_means_and_spread_over_seeds(runs):
     assert [ax.get_xlabel() for ax in (first, second, third)] == ["rate", "layers", "core.dropout"]
     assert empty is None
     assert first.get_xscale() == "log"
-    assert [tick.get_text() for tick in second.get_xticklabels()] == ["[8, 8]", "[8]"]
+    assert [tick.get_text() for tick in second.get_xticklabels()] == ["[8]", "[8, 8]"]
     dots, *lines = first.lines
     assert len(dots.get_xdata()) == 23
     courses = [line for line in lines if len(line.get_xdata()) == 3]
