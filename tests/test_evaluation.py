@@ -92,7 +92,8 @@ def test_prediction_in_blocks_equals_prediction_at_once():
 
 def test_a_test_stimulus_without_repeats_has_scores_but_no_ceiling():
     repeated = small_recording()
-    recording = rnb.Recording("a", repeated.movie, repeated.responses[:400], 30.0, split=repeated.split[:400])
+    first = {"frames": repeated.frames[:400], "split": repeated.split[:400]}
+    recording = rnb.Recording("a", repeated.movie, repeated.responses[:400], 30.0, **first)
     twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=TINY)
     scores = rnb.evaluate(twin, {"a": recording}, baseline=None)
     assert scores["correlation"].notna().all()
