@@ -10,7 +10,7 @@ from typing import Any
 import retina_nb as rnb
 from retina_nb.cli_sweeps import add_commands
 from retina_nb.errors import UserError
-from retina_nb.words import add_values, from_word, read_yaml
+from retina_nb.words import add_values, from_word, pairs, read_yaml
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 1 if a notebook failed, or one of many; 2 for input that cannot be used; 130 if interrupted.
     """
-    options = parser().parse_args(arguments)
+    options = parser().parse_args(pairs(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.command(options)
     except UserError as error:

@@ -32,6 +32,9 @@ def predict(
     Raises:
         UserError: if the stimulus does not fit the model or is not longer than its lag.
     """
+    if getattr(stimulus, "ndim", None) != 4:
+        found = getattr(stimulus, "shape", type(stimulus).__name__)
+        raise UserError(f"predict needs one stimulus (channel, time, height, width), not {found}")
     lag, time = model.lag, stimulus.shape[1]
     if time <= lag:
         raise UserError(f"the model needs more than {lag} bins of stimulus, this one has {time}")
@@ -39,7 +42,7 @@ def predict(
     blocks = []
     with torch.no_grad():
         for start in range(lag, time, _BLOCK):
-            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK]))
+            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK], np.float32))
             blocks.append(model(part.to(parameter.device), session)[0].float().cpu().numpy())
     return np.concatenate(blocks)
 

@@ -37,7 +37,8 @@ class Movie:
         channels: one name for each channel.
 
     Raises:
-        UserError: if `frames` does not have four axes or `channels` another length.
+        UserError: if `frames` does not have four axes, or has pixels that are not finite (looked for in memory only),
+            or `channels` has another length.
     """
 
     frames: Frames
@@ -53,6 +54,9 @@ class Movie:
             raise UserError(f"a movie's frames must not be empty, their shape is {tuple(self.frames.shape)}")
         if self.channels and len(self.channels) != self.frames.shape[0]:
             raise UserError(f"a movie of {self.frames.shape[0]} channels has {len(self.channels)} channel names")
+        # Only of what is in memory: a movie on disk would be read as a whole.
+        if type(self.frames) is np.ndarray and not np.isfinite([self.frames.min(), self.frames.max()]).all():
+            raise UserError("a movie's frames must be finite, some are NaN or infinite: mend them")
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -301,6 +305,8 @@ class Recording:
                 raise UserError(f"{where}: neurons[{name!r}] has {len(values)} entries for {self.n_neurons} neurons")
         if not (np.isfinite(self.rate) and self.rate > 0):
             raise UserError(f"{where}: rate must be a positive number of bins per second, not {self.rate}")
+        if self.pixel_um <= 0:
+            raise UserError(f"{where}: pixel_um must be positive (µm), or NaN if it is unknown, not {self.pixel_um}")
 
 
 def by_name(recordings: Any) -> dict[str, Recording]:

@@ -163,20 +163,22 @@ def subject(
         model: a twin, ensemble, baseline or truth: what is called as ``model(stimulus, session)``, has a ``lag`` and
             knows in ``about`` its rate and neurons.
         session: whose neurons; all sessions' in sorted order if None.
-        neurons: their numbers, in the session or among all; all if None.
+        neurons: their numbers, in the session or among all, or a mask with an entry for each; all if None.
         device: where to move the model; it stays where it is if None.
 
     Raises:
         UserError: if there is no such session or neuron, no neuron is chosen, or the model does not know its stimuli
             or rate.
     """
+    if not callable(model):
+        raise UserError(f"an experiment needs a model, as load_twin gives it, not a {type(model).__name__}")
     shape, about = getattr(model, "stimulus_shape", None), getattr(model, "about", {})
     if shape is None:
         raise UserError("the model does not know its stimuli: set model.stimulus_shape to (channel, height, width)")
     if not about.get("rate_hz"):
         raise UserError("the model does not know its rate: set model.about['rate_hz'] (Hz)")
     total = sum(_counts(model, session).values())
-    chosen = np.arange(total) if neurons is None else np.atleast_1d(np.array(neurons, dtype=int))
+    chosen = np.arange(total) if neurons is None else _numbers(neurons, total)
     if not len(chosen):
         raise UserError("no neuron was chosen: give at least one of neurons=, or none for all")
     wrong = chosen[(chosen < 0) | (chosen >= total)]
@@ -216,6 +218,18 @@ def frozen(model: Any) -> Iterator[None]:
     finally:
         for parameter in learned:
             parameter.requires_grad_(True)
+
+
+def _numbers(neurons: Any, total: int) -> np.ndarray:
+    """Neurons by their numbers, of numbers or of a mask over all of them."""
+    given = np.atleast_1d(np.asarray(neurons))
+    if given.dtype == bool:
+        if len(given) != total:
+            raise UserError(f"neurons is a mask of {len(given)} entries, it must have one for each of {total} neurons")
+        return np.flatnonzero(given)
+    if len(given) and given.dtype.kind not in "iu":
+        raise UserError(f"neurons must be whole numbers or a mask, not {neurons!r}")
+    return given.astype(int)
 
 
 def _counts(model: Any, session: str | None) -> dict[str, int]:
