@@ -10,7 +10,7 @@ from typing import Any
 import retina_nb as rnb
 from retina_nb.cli_sweeps import add_commands
 from retina_nb.errors import UserError
-from retina_nb.words import add_values, from_word, read_yaml
+from retina_nb.words import add_values, from_word, pairs, read_yaml
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0; 1 if a notebook failed, or one of many; 2 for input that cannot be used; 130 if interrupted.
     """
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(pairs(sys.argv[1:] if arguments is None else arguments))
     try:
         return options.command(options)
     except UserError as error:
@@ -31,10 +31,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted", 130)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="retina-nb", description=rnb.__doc__)
-    parser.add_argument("--version", action="version", version=rnb.__version__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """What the command understands."""
+    whole = argparse.ArgumentParser(prog="retina-nb", description=rnb.__doc__)
+    whole.add_argument("--version", action="version", version=rnb.__version__)
+    commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
     run = commands.add_parser("run", help="run a notebook with other parameters", description=_run.__doc__)
     run.set_defaults(command=_run)
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     convert.set_defaults(command=_convert)
     convert.add_argument("theirs", metavar="CHECKPOINT", help="a .ckpt file of OpenRetina, or a published name")
     convert.add_argument("ours", type=Path, metavar="FILE", help="the .safetensors file to write")
-    return parser
+    return whole
 
 
 def _run(options: argparse.Namespace) -> int:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from retina_nb.errors import UserError
 from retina_nb.metrics import bootstrap_interval, compare_models, score_card
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 BASELINE = "linear_nonlinear"
 # Bins predicted at once, which bounds the memory for long stimuli.
@@ -32,6 +32,9 @@ def predict(
     Raises:
         UserError: if the stimulus does not fit the model or is not longer than its lag.
     """
+    if getattr(stimulus, "ndim", None) != 4:
+        found = getattr(stimulus, "shape", type(stimulus).__name__)
+        raise UserError(f"predict needs one stimulus (channel, time, height, width), not {found}")
     lag, time = model.lag, stimulus.shape[1]
     if time <= lag:
         raise UserError(f"the model needs more than {lag} bins of stimulus, this one has {time}")
@@ -39,14 +42,14 @@ def predict(
     blocks = []
     with torch.no_grad():
         for start in range(lag, time, _BLOCK):
-            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK]))
+            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK], np.float32))
             blocks.append(model(part.to(parameter.device), session)[0].float().cpu().numpy())
     return np.concatenate(blocks)
 
 
 def evaluate(
     model: Any,
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     stimulus: str = "test",
     baseline: Any = BASELINE,
@@ -63,7 +66,7 @@ def evaluate(
 
     Args:
         model: a twin, a baseline or a truth: anything that is called as ``model(stimulus, session)`` and has a ``lag``.
-        recordings: the sessions to score.
+        recordings: the sessions to score, or one.
         stimulus: the name of the test stimulus, or ``"train"`` or ``"validation"``.
         baseline: a fitted baseline; by default one is fitted to the training bins, which takes seconds; None for none.
         level: of the confidence intervals.
@@ -72,6 +75,7 @@ def evaluate(
     Raises:
         UserError: if a session is unknown to the model, or has no such test stimulus.
     """
+    recordings = by_name(recordings)
     if isinstance(baseline, str):
         baseline = fit_linear_nonlinear(recordings)
     return pd.concat(

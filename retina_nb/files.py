@@ -14,9 +14,11 @@ def replace_file(path: str | Path) -> Iterator[Path]:
     """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
 
     Raises:
-        UserError: if the folder cannot be made or written.
+        UserError: if the folder cannot be made or written, or `path` is one.
     """
     path = Path(path)
+    if path.is_dir():
+        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)

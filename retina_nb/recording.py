@@ -37,7 +37,8 @@ class Movie:
         channels: one name for each channel.
 
     Raises:
-        UserError: if `frames` does not have four axes or `channels` another length.
+        UserError: if `frames` does not have four axes, or has pixels that are not finite (looked for in memory only),
+            or `channels` has another length.
     """
 
     frames: Frames
@@ -53,6 +54,9 @@ class Movie:
             raise UserError(f"a movie's frames must not be empty, their shape is {tuple(self.frames.shape)}")
         if self.channels and len(self.channels) != self.frames.shape[0]:
             raise UserError(f"a movie of {self.frames.shape[0]} channels has {len(self.channels)} channel names")
+        # Only of what is in memory: a movie on disk would be read as a whole.
+        if type(self.frames) is np.ndarray and not np.isfinite([self.frames.min(), self.frames.max()]).all():
+            raise UserError("a movie's frames must be finite, some are NaN or infinite: mend them")
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -81,7 +85,7 @@ class Recording:
         movie: the frames that were shown.
         responses: (time, neuron) rates or counts per bin, finite and, unless `signed`, not negative.
         rate: bins per second (Hz).
-        frames: (time,) the movie frame on screen in each bin; by default the movie from its start.
+        frames: (time,) the movie frame on screen in each bin; by default the movie from start to end.
         split: (time,) label of each bin: ``"train"``, ``"validation"``, ``"test"`` or ``""`` (unused);
             by default all ``"train"``.
         repeats: for each test stimulus that was repeated, the bins of every repeat, (trial, time).
@@ -117,7 +121,7 @@ class Recording:
             object.__setattr__(self, name, value)
 
         put("responses", self._numbers("responses", self.responses, ndim=2))
-        put("frames", np.arange(len(self)) if self.frames is None else self._bins("frames", self.frames, ndim=1))
+        put("frames", self._whole_movie() if self.frames is None else self._bins("frames", self.frames, ndim=1))
         labels = np.full(len(self), "train") if self.split is None else np.asarray(self.split)
         put("split", labels.astype(str, copy=False))
         put("repeats", {name: self._bins(f"repeats[{name!r}]", bins, ndim=2) for name, bins in self.repeats.items()})
@@ -251,6 +255,17 @@ class Recording:
             raise UserError(f"session {self.session}: {name} must be integers {axes}, not {array.dtype} {array.shape}")
         return array.astype(np.int64, copy=False)
 
+    def _whole_movie(self) -> np.ndarray:
+        """Nobody said what was shown when: then it is the movie from its start to its end, a frame in each bin."""
+        if (bins := len(self)) != len(self.movie):
+            hint = "cut the longer of them, or say by frames= which frame was on screen in each bin"
+            if self.n_neurons == len(self.movie):
+                hint = "responses are (time, neuron), so transpose them"
+            raise UserError(
+                f"session {self.session}: responses have {bins} bins, the movie has {len(self.movie)} frames; {hint}"
+            )
+        return np.arange(bins)
+
     def _validate(self) -> None:
         where = f"session {self.session}"
         if not np.isfinite(self.responses).all():
@@ -290,6 +305,26 @@ class Recording:
                 raise UserError(f"{where}: neurons[{name!r}] has {len(values)} entries for {self.n_neurons} neurons")
         if not (np.isfinite(self.rate) and self.rate > 0):
             raise UserError(f"{where}: rate must be a positive number of bins per second, not {self.rate}")
+        if self.pixel_um <= 0:
+            raise UserError(f"{where}: pixel_um must be positive (µm), or NaN if it is unknown, not {self.pixel_um}")
+
+
+def by_name(recordings: Any) -> dict[str, Recording]:
+    """Recordings by the names of their sessions. One may come alone.
+
+    Raises:
+        UserError: if they are anything else than what `load_recordings` gives, or there is none.
+    """
+    if isinstance(recordings, Recording):
+        return {recordings.session: recordings}
+    if not isinstance(recordings, Mapping) or not all(isinstance(one, Recording) for one in recordings.values()):
+        raise UserError(
+            f"recordings must be a Recording or a dict of them by session, as load_recordings gives them, not a "
+            f"{type(recordings).__name__}"
+        )
+    if not recordings:
+        raise UserError("there is no recording: give one or more")
+    return dict(recordings)
 
 
 def sessions_that_share(recordings: Mapping[str, Recording]) -> list[list[str]]:

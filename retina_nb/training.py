@@ -31,7 +31,7 @@ from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.feature_movies import feature_bytes, feature_movies
 from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 # A frozen core's features are kept if they need at most so much memory.
 FEATURE_BYTES = 4 * 2**30
@@ -60,7 +60,7 @@ class Fit:
 
 def fit(
     twin: CoreReadout,
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     max_epochs: int = 20,
     learning_rate: float = 0.01,
@@ -94,7 +94,7 @@ def fit(
 
     Args:
         twin: what to train, in place.
-        recordings: its sessions, with train and validation bins.
+        recordings: its sessions, or one, with train and validation bins.
         max_epochs: end after so many epochs.
         learning_rate, weight_decay: of AdamW.
         batch_size: chunks in a batch; of short ones more, see `retina_nb.loaders.batches.SharedBatches`.
@@ -123,7 +123,7 @@ def fit(
         UserError: if sessions of twin and recordings do not match, labels are missing, a name is unknown, all is
             frozen, training diverges, or `folder` cannot be written.
     """
-    started = time.perf_counter()
+    started, recordings = time.perf_counter(), by_name(recordings)
     _check(twin, recordings, max_epochs, loggers, loss)
     if resume and folder is None:
         raise UserError("fit(resume=True) needs the folder of the training to go on with")

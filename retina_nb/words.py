@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,23 @@ _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 def add_values(parser: argparse.ArgumentParser, dest: str, help: str) -> None:
     """Let a command take ``-p NAME VALUE`` any number of times, as pairs of words."""
     parser.add_argument(
-        "-p", dest=dest, nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=f"{help}; VALUE is YAML"
+        "-p",
+        dest=dest,
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help=f"{help}; VALUE is YAML, NAME=VALUE will do",
     )
+
+
+def pairs(words: Sequence[str]) -> list[str]:
+    """The words of a command, where ``-p NAME=VALUE`` is ``-p NAME VALUE``."""
+    parted = list[str]()
+    for before, word in zip(["", *words], words, strict=False):
+        match = re.fullmatch(r"(\w+)=(.*)", word, re.DOTALL) if before == "-p" else None
+        parted += match.groups() if match else [word]
+    return parted
 
 
 class _Loader(yaml.SafeLoader):

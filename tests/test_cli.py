@@ -63,7 +63,7 @@ def test_a_run_and_a_failed_run_from_a_shell(folder):
 def test_values_are_yaml_and_the_last_word_wins(runs):
     Path("a.yaml").write_text("epochs: 5\nrate: 1e-4\n")
     Path("b.yaml").write_text("epochs: 7\nname: b\n")
-    words = "run 01_tiny.py -p name 1 -p name null -f a.yaml -f b.yaml -p layers [3,4] -p epochs 1e3 -o runs/x"
+    words = "run 01_tiny.py -p name 1 -p name=null -f a.yaml -f b.yaml -p layers [3,4] -p epochs 1e3 -o runs/x"
     assert main(words.split()) == 0
     assert runs == [
         ("01_tiny.py", "runs/x", {"epochs": 1000.0, "rate": 1e-4, "name": None, "layers": [3, 4]}),

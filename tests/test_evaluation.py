@@ -88,15 +88,24 @@ def test_prediction_in_blocks_equals_prediction_at_once():
     with torch.no_grad():
         whole = twin(torch.from_numpy(stimulus)[None], "a")[0].numpy()
     np.testing.assert_allclose(rnb.predict(twin, stimulus, "a"), whole, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(rnb.predict(twin, stimulus.astype(float), "a"), whole, rtol=1e-4, atol=1e-6)
 
 
 def test_a_test_stimulus_without_repeats_has_scores_but_no_ceiling():
     repeated = small_recording()
-    recording = rnb.Recording("a", repeated.movie, repeated.responses[:400], 30.0, split=repeated.split[:400])
+    first = {"frames": repeated.frames[:400], "split": repeated.split[:400]}
+    recording = rnb.Recording("a", repeated.movie, repeated.responses[:400], 30.0, **first)
     twin = rnb.build_twin("simulated_retina", {"a": recording}, overrides=TINY)
     scores = rnb.evaluate(twin, {"a": recording}, baseline=None)
     assert scores["correlation"].notna().all()
     assert scores["cc_max"].isna().all()
+
+
+def test_one_recording_needs_no_name():
+    recording = small_recording("a")
+    twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
+    rnb.fit(twin, recording, max_epochs=1)
+    assert list(rnb.evaluate(twin, recording)["session"]) == ["a"] * 3
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence():
@@ -108,6 +117,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence():
         rnb.evaluate(twin, {"a": small_recording("a", neurons=4)}, baseline=None)
     with pytest.raises(rnb.UserError, match="unknown split of session a 'chirp'"):
         rnb.evaluate(twin, recordings, stimulus="chirp", baseline=None)
+    for frames in (np.zeros((60, 7, 9), np.float32), np.zeros((1, 2, 60, 7, 9), np.float32)):
+        with pytest.raises(rnb.UserError, match="needs one stimulus"):
+            rnb.predict(twin, frames)
     with pytest.raises(rnb.UserError, match="more than 6 bins"):
         rnb.predict(twin, np.zeros((2, 6, 7, 9), np.float32))
 

@@ -44,3 +44,8 @@ def test_results_in_a_folder_that_cannot_be_written_are_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(rnb.UserError, match="cannot write"):
         rnb.write_results(tmp_path / "file", score=1)
+
+
+def test_a_folder_is_not_written_over(tmp_path):
+    with pytest.raises(rnb.UserError, match="it is a folder; give the name of a file"), replace_file(tmp_path):
+        pass

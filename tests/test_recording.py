@@ -3,6 +3,7 @@ import pytest
 from helpers import small_recording
 
 from retina_nb import Movie, Recording, UserError
+from retina_nb.recording import by_name
 
 
 def arrays(time=40, neurons=3):
@@ -54,7 +55,10 @@ def test_summary_tells_size_rate_splits_and_repeats():
         ({"responses": np.ones(40)}, ["session s", "responses", "(time, neuron)"]),
         ({"responses": np.full((40, 3), "x")}, ["session s", "responses", "numbers"]),
         ({"responses": np.ones((0, 3))}, ["session s", "responses"]),
-        ({"responses": np.ones((50, 3))}, ["session s", "frames", "49", "40 frames"]),
+        ({"responses": np.ones((50, 3))}, ["session s", "50 bins", "40 frames", "frames="]),
+        ({"responses": np.ones((30, 3))}, ["session s", "30 bins", "40 frames", "frames="]),
+        ({"responses": np.ones((3, 40))}, ["session s", "3 bins", "(time, neuron)", "transpose"]),
+        ({"frames": np.arange(40), "responses": np.ones((3, 40))}, ["session s", "frames has 40", "(time, neuron)"]),
         ({"frames": np.arange(39)}, ["session s", "frames has 39 bins", "40"]),
         ({"frames": np.arange(40) + 1}, ["session s", "frames", "40"]),
         ({"frames": np.arange(40) - 1}, ["session s", "frames", "-1"]),
@@ -68,6 +72,7 @@ def test_summary_tells_size_rate_splits_and_repeats():
         ({"neurons": {"type": np.array(["ON"])}}, ["session s", "type", "1 entries for 3"]),
         ({"rate": 0.0}, ["session s", "rate"]),
         ({"rate": float("nan")}, ["session s", "rate"]),
+        ({"pixel_um": -50.0}, ["session s", "pixel_um", "-50"]),
     ],
 )
 def test_bad_input_names_session_and_field(change, names):
@@ -81,6 +86,25 @@ def test_bad_input_names_session_and_field(change, names):
 def test_a_movie_needs_four_filled_axes(shape):
     with pytest.raises(UserError, match="movie"):
         Movie(np.zeros(shape, np.float32))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_a_movie_in_memory_must_be_finite(value):
+    frames = np.zeros((1, 3, 5, 7), np.float32)
+    frames[0, 2, 4, 6] = value
+    with pytest.raises(UserError, match="finite"):
+        Movie(frames)
+
+
+def test_recordings_are_one_or_several_by_name():
+    recording = small_recording()
+    assert by_name(recording) == {recording.session: recording}
+    assert by_name({"other": recording}) == {"other": recording}
+    for wrong in ([recording], {"a": recording.movie}, "simulated"):
+        with pytest.raises(UserError, match="recordings must be a Recording or a dict"):
+            by_name(wrong)
+    with pytest.raises(UserError, match="no recording"):
+        by_name({})
 
 
 def test_channel_names_must_match():

@@ -225,6 +225,8 @@ def subject(
         UserError: if there is no such session or neuron, no neuron is chosen, or the model does not know its stimuli
             or rate.
     """
+    if not callable(model):
+        raise UserError(f"an experiment needs a model, as load_twin gives it, not a {type(model).__name__}")
     shape, about = getattr(model, "stimulus_shape", None), getattr(model, "about", {})
     if shape is None:
         raise UserError("the model does not know its stimuli: set model.stimulus_shape to (channel, height, width)")

@@ -33,7 +33,7 @@ from retina_nb.loaders.formats import STORED, files_in
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.on_disk import frames_of
 from retina_nb.loaders.packed import PackedFrames
-from retina_nb.recording import SPLITS, UNUSED, Movie, Recording
+from retina_nb.recording import SPLITS, UNUSED, Movie, Recording, by_name
 
 VERSION = 1
 
@@ -55,7 +55,7 @@ _PAYS = 0.8  # it does if no more than this part is left
 _UNREADABLE = (OSError, RuntimeError, LookupError, ValueError, TypeError, AttributeError, ArithmeticError, MemoryError)
 
 
-def write_recordings(recordings: Mapping[str, Recording], path: str | Path) -> Path:
+def write_recordings(recordings: Recording | Mapping[str, Recording], path: str | Path) -> Path:
     """Write recordings into one HDF5 file, which `load_recordings` gives back exactly.
 
     Movies are written once however many sessions share them, block by block, so that they need not fit into memory.
@@ -63,7 +63,7 @@ def write_recordings(recordings: Mapping[str, Recording], path: str | Path) -> P
     that are computed are written as what they give.
 
     Args:
-        recordings: the sessions by name.
+        recordings: the sessions by name, or one.
         path: the file, replaced if it exists.
 
     Returns:
@@ -72,8 +72,7 @@ def write_recordings(recordings: Mapping[str, Recording], path: str | Path) -> P
     Raises:
         UserError: if there is no recording, something in one cannot be written, or the file cannot.
     """
-    if not recordings:
-        raise UserError(f"there are no recordings to write to {path}")
+    recordings = by_name(recordings)
     with replace_file(path) as temporary:
         try:
             # In this version of HDF5 its own structures have checksums, too.

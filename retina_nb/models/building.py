@@ -15,7 +15,7 @@ from retina_nb.models.parts import assemble
 from retina_nb.models.presets import load_preset, preset_names
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
 from retina_nb.readouts import Readout, SessionReadouts, SpatialContrastReadout
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 # In what a session must agree with the others of its twin, or the core would see something else.
 _MUST_AGREE = {
@@ -30,7 +30,7 @@ _MUST_AGREE = {
 
 def build_twin(
     preset: str | None = None,
-    recordings: Mapping[str, Recording] | None = None,
+    recordings: Recording | Mapping[str, Recording] | None = None,
     *,
     core: Core | None = None,
     readout: Readout | SessionReadouts | None = None,
@@ -41,7 +41,7 @@ def build_twin(
 
     Args:
         preset: name of an architecture listed by `presets()`, or None if the parts are given.
-        recordings: the sessions to model; all must have stimuli of one shape and rate.
+        recordings: the sessions to model, or one; all must have stimuli of one shape and rate.
         core, readout: parts made by hand, instead of a preset.
         overrides: changes to the preset in Hydra's syntax.
         seed: fixes the initial weights.
@@ -49,8 +49,9 @@ def build_twin(
     Raises:
         UserError: if the preset, an override or the recordings do not fit.
     """
-    if not recordings:
+    if recordings is None:
         raise UserError("build_twin needs recordings, as load_recordings gives them")
+    recordings = by_name(recordings)
     shape, about = _describe(recordings)
     if core is not None and readout is not None:
         return CoreReadout(core, readout, stimulus_shape=shape, about=about)

@@ -81,7 +81,7 @@ def load_twin(
 
     Raises:
         UserError: if the file is missing, damaged, hostile, not a model, or of other shapes than its parts; if there
-            is no published twin of this name or it cannot be downloaded.
+            is no published twin of this name or it cannot be downloaded; or if there is no such device.
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
@@ -98,7 +98,10 @@ def load_twin(
         raise UserError(f"{path}: what it says of its parts is damaged ({reason}); save or copy it again") from None
     _check_shapes(model, stored.weights, path)
     model.load_state_dict(stored.weights)
-    return model.to(device).eval()
+    try:
+        return model.to(device).eval()
+    except (RuntimeError, AssertionError) as error:  # of torch: no such device, or not for this torch
+        raise UserError(f"cannot put the twin on {device!r}: {str(error).splitlines()[0]}") from None
 
 
 def _read_published(name: str) -> Stored:

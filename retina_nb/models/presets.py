@@ -25,6 +25,8 @@ def load_preset(name: str, overrides: Sequence[str] = ()) -> dict[str, Any]:
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
 
+    if isinstance(overrides, str):
+        raise UserError(f"overrides must be a list, write [{overrides!r}]")
     if name not in preset_names():
         raise unknown("preset", name, preset_names())
     with initialize_config_dir(str(_FOLDER), version_base="1.3"):

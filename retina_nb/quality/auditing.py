@@ -17,7 +17,7 @@ from retina_nb.quality.fingerprints import Watched, watch
 from retina_nb.quality.layout import judge_agreement, judge_layout
 from retina_nb.quality.regression import features_at
 from retina_nb.quality.timing import Timing, measure_timing
-from retina_nb.recording import SPLITS, UNUSED, Recording
+from retina_nb.recording import SPLITS, UNUSED, Recording, by_name
 
 _MOST_TOLD = 3  # findings of one check and severity in a summary
 
@@ -101,10 +101,7 @@ def audit(
     Raises:
         UserError: if there is no recording, or a setting is not possible.
     """
-    if isinstance(recordings, Recording):
-        recordings = {recordings.session: recordings}
-    if not recordings:
-        raise UserError("there are no recordings to audit")
+    recordings = by_name(recordings)
     for name, value in {"history": history, "clip": clip, "max_frames": max_frames}.items():
         if not value > 0:
             raise UserError(f"{name} must be more than 0, not {value}")

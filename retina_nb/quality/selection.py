@@ -9,7 +9,7 @@ import pandas as pd
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.quality.cells import most_repeated, neuron_quality
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 KEPT = "kept_neurons"
 
@@ -61,7 +61,7 @@ def select_neurons(
         "signal_to_noise": signal_to_noise,
     }
     limits = {metric: value for metric, value in least.items() if value is not None}
-    sessions = {recordings.session: recordings} if isinstance(recordings, Recording) else dict(recordings)
+    sessions = by_name(recordings)
     _check(sessions, limits, types)
     tables = {name: neuron_quality(one, level=level, seed=seed).assign(session=name) for name, one in sessions.items()}
     for table in tables.values():
@@ -78,8 +78,6 @@ def select_neurons(
 
 
 def _check(sessions: Mapping[str, Recording], limits: Mapping[str, float], types: Sequence[str] | None) -> None:
-    if not sessions:
-        raise UserError("there are no recordings of which to select neurons")
     for name, recording in sessions.items():
         if limits and most_repeated(recording) is None:
             raise UserError(

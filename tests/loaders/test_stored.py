@@ -232,7 +232,7 @@ def test_what_cannot_be_written_is_named_and_leaves_no_file(tmp_path, change, pr
 
 
 def test_nothing_to_write_and_nowhere_to_write_to(tmp_path):
-    with pytest.raises(UserError, match="no recordings to write"):
+    with pytest.raises(UserError, match="no recording"):
         rnb.write_recordings({}, tmp_path / "a.h5")
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):

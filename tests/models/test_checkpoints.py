@@ -160,3 +160,8 @@ def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(twin, tmp_pat
         wanted += 1
     path.write_bytes(wanted.to_bytes(8, "little") + content[8 : 8 + length].ljust(wanted) + content[8 + length :])
     assert rnb.load_twin(path).sessions == twin.sessions
+
+
+def test_a_device_that_is_not_there_is_told():
+    with pytest.raises(rnb.UserError, match="cannot put the twin on 'gpu'"):
+        rnb.load_twin("simulated", device="gpu")

@@ -107,6 +107,8 @@ def _simulate(settings: dict) -> tuple[Truth, dict[str, Recording]]:
 def _check(settings: dict) -> None:
     least = {"sessions": 1, "cells_per_session": 1, "orders": 1, "clips": 6, "test_clips": 1, "repeats": 1}
     for name, value in least.items():
+        if not isinstance(settings[name], int | np.integer):
+            raise UserError(f"simulated: {name} must be a whole number, not {settings[name]!r}")
         if settings[name] < value:
             raise UserError(f"simulated: {name} must be at least {value}, not {settings[name]}")
     if min(settings["size"]) < 2 * MARGIN + 2:
