@@ -76,7 +76,7 @@ class ClimbFigure:
         courses = space_time_parts(made.stimuli[0, :, : self._end])[0]
         for line, course in zip(self._courses, courses, strict=True):
             line.set_ydata(course)
-        _fit(self._course, courses)
+        _fit(self._course, courses, above=0.4)  # for the legend
         self._line.set_ydata(made.responses[0])
         _fit(self._response, np.append(made.responses[0], 0))
         self._turns.set_data(np.repeat(turns, 3), np.tile([0, 1, np.nan], len(turns)))
@@ -89,8 +89,8 @@ class ClimbFigure:
         return self._painted
 
 
-def _fit(ax: Axes, values: np.ndarray) -> None:
-    """Have the scale go a little further than some values."""
+def _fit(ax: Axes, values: np.ndarray, above: float = 0.05) -> None:
+    """Have the scale go a little further than some values, and by a hundredth at least: no less can be read off it."""
     low, high = float(values.min()), float(values.max())
-    beyond = 0.05 * (high - low) or 1.0
-    ax.set_ylim(low - beyond, high + beyond)
+    extent = max(high - low, 0.01)
+    ax.set_ylim(low - 0.05 * extent, high + above * extent)

@@ -56,8 +56,9 @@ class Table(ipw.VBox, ipw.ValueWidget):
         self._columns = list(columns)
         narrow = {"description_width": "auto"}
         self.sort_by = ipw.Dropdown(
-            options=[("as they come", None), *[(name, name) for name in frame if _is_sortable(frame[name])]],
-            value=sort_by,
+            # Not None, which is no choice to ipywidgets: nothing would be seen to be chosen.
+            options=[("as they come", ""), *[(name, name) for name in frame if _is_sortable(frame[name])]],
+            value=sort_by or "",
             description="sort by",
             style=narrow,
             layout={"width": "18em"},
@@ -99,7 +100,9 @@ class Table(ipw.VBox, ipw.ValueWidget):
     def _fill(self) -> None:
         """Show the rows that are asked for; what cannot be asked leaves them as they are, and says why."""
         try:
-            shown = choose_rows(self._frame, self.where.value, self.sort_by.value, ascending=self.ascending.value)
+            shown = choose_rows(
+                self._frame, self.where.value, self.sort_by.value or None, ascending=self.ascending.value
+            )
         except UserError as error:
             sentence = escape(str(error))
             self.message.value = (
