@@ -1,8 +1,10 @@
 """A sweep from start to end: what it runs, what it leaves, what it says, and what it refuses."""
 
 import contextlib
+import errno
 import gc
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -97,6 +99,18 @@ def test_what_is_complete_can_be_done_again_on_demand(notebook, folder, here, in
     assert main(words) == 0
     assert sorted(rnb.read_sweep(folder)["score"]) == [0.0, 2.0, 4.0]
     assert [runs for runs, _ in here] == [3, 2]
+
+
+def test_a_full_disk_is_told_of_and_room_on_it_is_enough_to_go_on(notebook, folder, here, instant, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("retina_nb.sweeps.runs._outcome", full)
+        table = rnb.sweep(notebook, folder, grid={"seed": [0, 1]})
+    assert set(table["status"]) == {"interrupted"}
+    assert capsys.readouterr().out.count("interrupted at its start: OSError: No space left on device") == 2
+    assert set(rnb.sweep(notebook, folder, grid={"seed": [0, 1]})["status"]) == {"complete"}
 
 
 def test_a_run_that_another_driver_is_at_is_awaited(notebook, folder, here, instant):
