@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from retina_nb.errors import UserError
 from retina_nb.metrics import bootstrap_interval, compare_models, score_card
@@ -20,13 +20,13 @@ _BLOCK = 1500
 
 
 def predict(
-    model: Any, stimulus: Float[np.ndarray, "channel time height width"], session: str | None = None
+    model: Any, stimulus: Num[np.ndarray, "..."], session: str | None = None
 ) -> Float[np.ndarray, "time_out neuron"]:
     """What a model makes of one stimulus, without gradients; ``time_out = time - model.lag``.
 
     Args:
         model: a twin, a baseline or a truth.
-        stimulus: in the recording's normalised units.
+        stimulus: (channel, time, height, width), in the recording's normalised units.
         session: whose neurons; all sessions' in sorted order if None.
 
     Raises:

@@ -105,7 +105,7 @@ def test_one_recording_needs_no_name():
     recording = small_recording("a")
     twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
     rnb.fit(twin, recording, max_epochs=1)
-    assert list(rnb.evaluate(twin, recording)["session"]) == ["a"] * 3
+    assert list(rnb.evaluate(twin, recording, baseline=None)["session"]) == ["a"] * 3
 
 
 def test_what_does_not_fit_is_refused_in_a_sentence():

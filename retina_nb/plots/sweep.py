@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -178,10 +177,9 @@ def _categories(column: pd.Series) -> list[str]:
     return sorted(set(column.map(_label)), key=_in_order)
 
 
-def _in_order(word: str) -> list[tuple[float, str]]:
-    """Sorts words by the numbers in them: [4] before [12]."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", word)
-    return [(float(part), "") if number else (0.0, part) for part, number in zip(parts, cycle([False, True]))]
+def _in_order(word: str) -> tuple[list[float], str]:
+    """Sorts words by the numbers in them: [4], [4, 4], [12]."""
+    return [float(number) for number in re.findall(r"\d+(?:\.\d+)?", word)], word
 
 
 def _label(value: Any) -> str:

@@ -85,7 +85,7 @@ def test_sessions_must_be_alike():
     recordings = {"a": small_recording("a"), "b": small_recording("b", size=(5, 9))}
     with pytest.raises(rnb.UserError, match=r"session b has a stimulus of .*\(2, 5, 9\)"):
         rnb.build_twin(PRESET, recordings, overrides=TINY)
-    with pytest.raises(rnb.UserError, match="needs recordings"):
+    with pytest.raises(rnb.UserError, match="no recording"):
         rnb.build_twin(PRESET, {})
 
 

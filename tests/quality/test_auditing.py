@@ -62,7 +62,7 @@ def test_one_session_is_audited_as_several_are(first):
 
 
 def test_nothing_cannot_be_audited():
-    with pytest.raises(UserError, match="no recordings"):
+    with pytest.raises(UserError, match="no recording"):
         rnb.audit({})
 
 

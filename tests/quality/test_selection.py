@@ -106,5 +106,5 @@ def test_criteria_that_cannot_be_judged_are_refused(recording):
         rnb.select_neurons(small_recording(), types=["ON"])
     with pytest.raises(UserError, match="level must be between 0 and 1"):
         rnb.select_neurons(small_recording(), level=1)
-    with pytest.raises(UserError, match="no recordings of which to select"):
+    with pytest.raises(UserError, match="no recording"):
         rnb.select_neurons({})

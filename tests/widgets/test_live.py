@@ -40,9 +40,10 @@ def test_dragging_a_control_draws_another_picture_of_the_same_size():
 
 
 def test_no_figure_is_left_open():
+    before = plt.get_fignums()
     shown = live(column, height=(1, 9))
     shown.controls["height"].value = 7
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == before
 
 
 def test_a_figure_that_is_kept_and_changed_is_drawn_again():
