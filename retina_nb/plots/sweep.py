@@ -179,8 +179,8 @@ def _categories(column: pd.Series) -> list[str]:
 
 
 def _in_order(word: str) -> list[tuple[float, str]]:
-    """Sorts words by the numbers in them: [4] before [12]."""
-    parts = re.split(r"(\d+(?:\.\d+)?)", word)
+    """Sorts words by the numbers in them: [4] before [12], and [8] before [8, 8]."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", word.rstrip("]"))
     return [(float(part), "") if number else (0.0, part) for part, number in zip(parts, cycle([False, True]))]
 
 
