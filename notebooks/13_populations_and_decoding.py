@@ -466,7 +466,7 @@ if sessions == 4 and decoder_minutes >= 3 and clusters == 12:
     assert abs(slope["between trials"] - 1) < 0.05 < 1 - slope["of trial averages"]
     assert abs(information_bias["corrected"]) < 0.1 < information_bias["as counted"]
     assert adjusted_rand >= 0.9
-    assert all(one.p_value < 0.01 for one in tiles.values())
+    assert (tiles.p_value < 0.01).all()
     assert all((np.diff(one.correlation.mean(axis=1)[1:]) > 0).all() for one in curves.values())
     assert decoding["most probable"] > decoding["linear"] + 0.01
     assert accuracy["twin"]["identified"][10] > 0.5

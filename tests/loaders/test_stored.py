@@ -131,7 +131,7 @@ def test_any_recording_comes_back_to_the_bit(tmp_path, data):
         repeats={name: np.zeros((trials, 2), int) for name in data.draw(st.sets(names, max_size=2))},
         onsets=data.draw(hnp.arrays(np.int64, 2, elements=st.integers(0, time - 1))),
         mirrored=data.draw(st.booleans()),
-        pixel_um=data.draw(st.floats()),
+        pixel_um=data.draw(st.floats(0, exclude_min=True) | st.just(np.nan)),
         unit=data.draw(names),
         neurons=data.draw(st.dictionaries(names, tables, max_size=3)),
         about=data.draw(st.dictionaries(names, st.one_of(facts, tables, st.dictionaries(names, tables)), max_size=3)),
