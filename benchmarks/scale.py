@@ -275,8 +275,8 @@ def markdown(found: Mapping[str, Any]) -> str:
             missed = f"{100 * line['error']:+.0f} %" if "error" in line else ""
             sizes = f"{points[0]['size']:,.0f} | {points[-1]['size']:,.0f}"
             lines.append(
-                f"| {WORK[what]} ({unit}) | {what.split('_')[-1]} | {sizes} | {line['fixed']:.2g} {unit} | "
-                f"{1000 * line['each']:.2g} {small} | {line['bend']:,.0f} | {missed} |"
+                f"| {WORK[what]} ({unit}) | {what.split('_')[-1]} | {sizes} | {_short(line['fixed'])} {unit} | "
+                f"{_short(1000 * line['each'])} {small} | {line['bend']:,.0f} | {missed} |"
             )
     paper, used = found["on_paper"], found["flops"]
     shares = ", ".join(
@@ -294,6 +294,10 @@ def markdown(found: Mapping[str, Any]) -> str:
         f"resolution, the share of {used['peak_gflops']:.0f} GFLOP/s, the fastest product of matrices here: {shares}."
     )
     return "\n".join([*lines, "", text, ""])
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
 
 
 def draw(path: Path, found: Mapping[str, Any]) -> None:

@@ -124,6 +124,7 @@ def show_polarity(local: LocalSpikeTriggeredAverages, rows: Sequence[int], title
         ax.axvline(0, color="k", lw=0.8)
         ax.set(yticks=[], title=title)
         ax.title.set_fontsize(8)
+        ax.locator_params(axis="x", nbins=3)
     axes[0, 0].set_ylabel("images")
     made.supxlabel("polarity: OFF < 0 < ON", fontsize=9)
     return made
