@@ -26,7 +26,7 @@ from retina_nb.sweeps.runs import claim
 @pytest.fixture(scope="module")
 def client():
     """A Dask cluster within this process."""
-    options = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": None}
+    options = {"processes": False, "n_workers": 1, "threads_per_worker": 2, "dashboard_address": "127.0.0.1:0"}
     with LocalCluster(**options) as cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
