@@ -54,7 +54,10 @@ def test_a_second_lobe_and_a_surround_are_measured():
 
 def test_what_is_not_one_space_and_one_time_is_less_separable():
     moving = planted_field((6, 5), peak=1.0, size=SIZE) + planted_field((6, 9), peak=4.0, size=SIZE)
-    assert describe(moving).separability[0] < 0.8
+    still = planted_field((6, 7), size=SIZE)
+    found = describe(moving, still)
+    assert found.separability[0] < 0.8
+    np.testing.assert_array_equal(found.rank, [2, 1])
 
 
 def test_sizes_are_in_pixels_if_those_have_no_size():
