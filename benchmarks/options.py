@@ -5,7 +5,6 @@ in a process of its own, prints a table and writes ``options.json``. How long co
 ``python -m benchmarks options once NAME`` measures one and prints a line of JSON.
 """
 
-import argparse
 import contextlib
 import json
 import sys
@@ -22,6 +21,7 @@ from torch import nn
 
 import retina_nb as rnb
 from benchmarks.machine import describe, measured, wait_until_quiet
+from benchmarks.report import table_options
 from benchmarks.train_step import silent
 from retina_nb.distributed import trainer_for
 from retina_nb.files import replace_between, replace_file
@@ -48,11 +48,8 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["once"]:
         print(json.dumps(once(arguments[1], int(arguments[2]))))
         return
-    parser = argparse.ArgumentParser(prog="python -m benchmarks options", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions, and no long wait for quiet moments")
-    parser.add_argument("--readme", type=Path, help="a file with the marks of the table")
-    given = parser.parse_args(arguments)
-    wait_s, repetitions = (10.0, 5) if given.quick else (120.0, 15)
+    given = table_options("options", __doc__, arguments)
+    wait_s, repetitions = given.wait_s, 5 if given.quick else 15
     command = [sys.executable, "-m", "benchmarks", "options", "once"]
     rows = {name: measured([*command, name, str(repetitions)], wait_s=wait_s) for name in OPTIONS}
     found = {"machine": describe(), "options": rows, "lightning": lightning_share(wait_s, 3 if given.quick else 7)}

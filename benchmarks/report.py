@@ -1,7 +1,8 @@
 """What was measured: JSON, a table for people and for the README, and a figure."""
 
+import argparse
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -59,6 +60,16 @@ def add(path: Path, name: str, found: Measurement | str, machine: Mapping[str, A
     with replace_file(path) as temporary:
         temporary.write_text(json.dumps(report, indent=1), encoding="utf-8")
     return report
+
+
+def table_options(module: str, about: str, arguments: Sequence[str]) -> argparse.Namespace:
+    """Options of a module that makes a table of its own: ``quick``, ``readme``, and how long to wait (``wait_s``)."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks {module}", description=about.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true", help="less work, and no long waits for quiet moments")
+    parser.add_argument("--readme", type=Path, help="a file with the marks of the table")
+    given = parser.parse_args(arguments)
+    given.wait_s = 10.0 if given.quick else 120.0
+    return given
 
 
 def read(path: Path) -> Report:

@@ -7,7 +7,6 @@ there is without it; says what much larger work will need, with the largest poin
 JSON.
 """
 
-import argparse
 import json
 import math
 import sys
@@ -22,6 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.machine import describe, measured, memory_mb, wait_until_quiet
+from benchmarks.report import table_options
 from retina_nb.files import replace_between, replace_file
 from retina_nb.products import product
 
@@ -51,19 +51,15 @@ def main(arguments: Sequence[str]) -> None:
     if arguments[:1] == ["once"]:
         print(json.dumps(once(arguments[1], int(arguments[2]))))
         return
-    parser = argparse.ArgumentParser(prog="python -m benchmarks scale", description=__doc__.split("\n\n")[0])
-    parser.add_argument("--quick", action="store_true", help="without the largest sizes, nor long waits")
-    parser.add_argument("--readme", type=Path, help="a file with the marks of the table")
-    given = parser.parse_args(arguments)
-    wait_s = 10.0 if given.quick else 120.0
+    given = table_options("scale", __doc__, arguments)
     found: dict[str, Any] = {"machine": describe(), "points": {}, "fits": {}}
     for what, sizes in (QUICK if given.quick else SIZES).items():
-        points = [_point(what, size, wait_s) for size in sizes]
+        points = [_point(what, size, given.wait_s) for size in sizes]
         found["points"][what] = points
         found["fits"][what] = {value: fit(points, value) for value in ("seconds", "memory_mb")}
         print(text(what, points, found["fits"][what]), flush=True)
     found["on_paper"] = on_paper(found["fits"])
-    found["flops"] = flops(wait_s)
+    found["flops"] = flops(given.wait_s)
     print(f"on paper: {json.dumps(found['on_paper'])}\na step at low resolution: {json.dumps(found['flops'])}")
     with replace_file(FOLDER / "scale.json") as temporary:
         temporary.write_text(json.dumps(found, indent=1), encoding="utf-8")

@@ -34,7 +34,7 @@ _HOME = {
     "zoo": "models.published",
 }
 # Packages whose contents a notebook names as rnb.PACKAGE.NAME.
-_PACKAGES = ("analyses", "loaders", "models", "plots", "stimuli")
+_PACKAGES = ("analyses", "loaders", "models", "plots", "stimuli", "widgets")
 __all__ = ["__version__", *_HOME, *_PACKAGES]
 
 

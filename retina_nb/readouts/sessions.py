@@ -112,8 +112,8 @@ class SessionReadouts(nn.Module):
             return every if neurons is None else every.index_select(-1, neurons.to(every.device))
         one = _joined(readouts)
         features = _recent(features, self.lag - one.lag)
-        # One that is listened to must be called.
-        if neurons is None and isinstance(one, LinearReadout) and one.is_product and not one._forward_hooks:
+        hooked = one._forward_hooks or one._forward_pre_hooks  # one that is listened to must be called
+        if neurons is None and isinstance(one, LinearReadout) and one.is_product and not hooked:
             check_features(features, one.feature_shape)
             return one.rate(weighted(features, self._composed(one, readouts[0].kind)))
         return read_neurons(one, features, neurons)
