@@ -159,7 +159,7 @@ def _amount(values: list[float], run: Mapping[str, Any]) -> str:
     value, unit = median(values), run["unit"]
     if unit == "s" and value < 0.1:
         value, unit = 1000 * value, "ms"
-    return f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}"
 
 
 def _notes(run: Mapping[str, Any]) -> list[str]:

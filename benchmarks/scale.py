@@ -264,7 +264,7 @@ def text(what: str, points: Sequence[Mapping[str, float]], fits: Mapping[str, Ma
 
 def markdown(found: Mapping[str, Any]) -> str:
     """The table for the README, and what much larger work would need."""
-    lines = ["| cost of | by | from | to | fixed | for each | bends at | largest predicted |", "|" + "---|" * 8]
+    lines = ["| cost of | by | from | to | fixed | for each | bends at | error |", "|" + "---|" * 8]
     for what, points in found["points"].items():
         for value, unit, small in (("seconds", "s", "ms"), ("memory_mb", "MB", "kB")):
             line = found["fits"][what][value]
@@ -289,7 +289,11 @@ def markdown(found: Mapping[str, Any]) -> str:
         "core, while sessions must be spread over machines, each with the readouts of its own. In a step at low "
         f"resolution, the share of {used['peak_gflops']:.0f} GFLOP/s, the fastest product of matrices here: {shares}."
     )
-    return "\n".join([*lines, "", text, ""])
+    legend = (
+        "Lines through what was measured: it bends where the work costs as much as what there is without it. The error "
+        "is that of a line through all other sizes at the largest one."
+    )
+    return "\n".join([*lines, "", legend, "", text, ""])
 
 
 def _short(value: float) -> str:
