@@ -11,11 +11,14 @@ import re
 from collections.abc import Callable
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from retina_nb.errors import UserError
+
+_TUPLES = (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
+_MOST_PARTS = 1_000_000  # of a tuple, with those of the tuples in it
 
 
 def load_pickle(path: str | Path) -> Any:
@@ -38,74 +41,6 @@ def load_pickle(path: str | Path) -> Any:
     except Exception as error:  # bytes that are not a pickle can raise anything
         reason = str(error) or type(error).__name__
         raise UserError(f"cannot read {path}: damaged, incomplete or not a pickle ({reason}); get it again") from None
-
-
-class DataUnpickler(pickle._Unpickler):
-    """Hands out stand-ins of its own for the few names that data need.
-
-    They are methods of this object: a pickle that tries to change what it was given changes nothing that lives on.
-    The machine underneath is the one in Python: that in C takes gigabytes of memory if a damaged byte says so. What it
-    gives has stand-ins for arrays, which `as_read` replaces.
-
-    Args:
-        file: where to read.
-        name: what to call it in messages.
-    """
-
-    def __init__(self, file: BufferedIOBase, name: str) -> None:
-        super().__init__(file, encoding="latin1")  # in which Python 2 arrays can be read
-        self._name = name
-        self._known: dict[tuple[str, str], Callable[..., Any]] = {
-            ("numpy", "ndarray"): self._ndarray,
-            ("numpy", "dtype"): self._dtype,
-            ("_codecs", "encode"): self._encode,
-            ("builtins", "complex"): complex,
-            ("builtins", "set"): set,
-            ("builtins", "frozenset"): frozenset,
-            ("builtins", "bytes"): self._new_bytes,
-            ("builtins", "bytearray"): self._new_bytearray,
-        }
-        for core in ("numpy.core", "numpy._core"):  # before and since numpy 2
-            self._known[f"{core}.multiarray", "_reconstruct"] = self._reconstruct
-            self._known[f"{core}.multiarray", "scalar"] = self._scalar
-            self._known[f"{core}.numeric", "_frombuffer"] = self._frombuffer
-
-    def find_class(self, module: str, name: str) -> Any:
-        module = "builtins" if module == "__builtin__" else module  # as Python 2 called it
-        if (module, name) not in self._known:
-            raise UserError(
-                f"{self._name} asks for {module}.{name}, which is not data, and was not read; use files from a source "
-                "you trust, or save the arrays as .npz or HDF5"
-            )
-        return self._known[module, name]
-
-    def _ndarray(self, *_: Any) -> Any:
-        raise ValueError("an array without its parts")
-
-    def _reconstruct(self, *_: Any) -> "_Array":
-        return _Array()
-
-    def _dtype(self, code: Any, *_: Any) -> "_Dtype":
-        return _Dtype(code)
-
-    def _scalar(self, dtype: "_Dtype", data: Any = b"") -> Any:
-        return np.frombuffer(_bytes(data), _simple(dtype), count=1)[0]
-
-    def _frombuffer(self, buffer: Any, dtype: "_Dtype", shape: Any, order: str, *_: Any) -> "_Array":
-        array = _Array()
-        array.__setstate__((1, shape, dtype, order == "F", buffer))
-        return array
-
-    def _encode(self, text: str, encoding: str = "latin1") -> bytes:
-        if encoding != "latin1":
-            raise ValueError(f"text encoded as {encoding}")
-        return text.encode("latin1")
-
-    def _new_bytes(self, data: bytes = b"") -> bytes:
-        return bytes(_bytes(data))
-
-    def _new_bytearray(self, data: bytes = b"") -> bytearray:
-        return bytearray(_bytes(data))
 
 
 class _Dtype:
@@ -159,6 +94,104 @@ def _bytes(data: Any) -> bytes | bytearray:
     if not isinstance(data, bytes | bytearray):
         raise ValueError(f"{type(data).__name__} in place of bytes")
     return data
+
+
+def _sized(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    """An opcode that makes a tuple, with a limit: the hash of one that holds itself many times over takes for ever."""
+
+    def load_sized(self: "DataUnpickler") -> None:
+        load(self)
+        made = self.stack[-1]
+        # What is no tuple may be where a tuple was before.
+        self._sizes[id(made)] = size = sum((self._sizes.get(id(part), 1) for part in made if type(part) is tuple), 1)
+        if size > _MOST_PARTS:
+            raise ValueError("tuples within tuples without end")
+
+    return load_sized
+
+
+class DataUnpickler(pickle._Unpickler):
+    """Hands out stand-ins of its own for the few names that data need.
+
+    They are methods of this object: a pickle that tries to change what it was given changes nothing that lives on.
+    The machine underneath is the one in Python: that in C takes gigabytes of memory if a damaged byte says so. What it
+    gives has stand-ins for arrays, which `as_read` replaces.
+
+    Args:
+        file: where to read.
+        name: what to call it in messages.
+    """
+
+    stack: list[Any]  # of the machine
+    stateful: tuple[type, ...] = (_Array, _Dtype)  # what may be given a state
+
+    def __init__(self, file: BufferedIOBase, name: str) -> None:
+        super().__init__(file, encoding="latin1")  # in which Python 2 arrays can be read
+        self._name = name
+        self._sizes: dict[int, int] = {}  # parts of the tuples that were made, by their identity
+        self._known: dict[tuple[str, str], Callable[..., Any]] = {
+            ("numpy", "ndarray"): self._ndarray,
+            ("numpy", "dtype"): self._dtype,
+            ("_codecs", "encode"): self._encode,
+            ("builtins", "complex"): complex,
+            ("builtins", "set"): set,
+            ("builtins", "frozenset"): frozenset,
+            ("builtins", "bytes"): self._new_bytes,
+            ("builtins", "bytearray"): self._new_bytearray,
+        }
+        for core in ("numpy.core", "numpy._core"):  # before and since numpy 2
+            self._known[f"{core}.multiarray", "_reconstruct"] = self._reconstruct
+            self._known[f"{core}.multiarray", "scalar"] = self._scalar
+            self._known[f"{core}.numeric", "_frombuffer"] = self._frombuffer
+
+    def load_build(self) -> None:
+        """Give state to what was made here, and to no function or class that lives on."""
+        if not isinstance(self.stack[-2], self.stateful):
+            raise ValueError(f"a state for {type(self.stack[-2]).__name__}")
+        super().load_build()  # type: ignore[misc]
+
+    dispatch: ClassVar[dict[int, Callable[..., None]]] = {
+        **pickle._Unpickler.dispatch,
+        **{code[0]: _sized(pickle._Unpickler.dispatch[code[0]]) for code in _TUPLES},
+        pickle.BUILD[0]: load_build,
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        module = "builtins" if module == "__builtin__" else module  # as Python 2 called it
+        if (module, name) not in self._known:
+            raise UserError(
+                f"{self._name} asks for {module}.{name}, which is not data, and was not read; use files from a source "
+                "you trust, or save the arrays as .npz or HDF5"
+            )
+        return self._known[module, name]
+
+    def _ndarray(self, *_: Any) -> Any:
+        raise ValueError("an array without its parts")
+
+    def _reconstruct(self, *_: Any) -> "_Array":
+        return _Array()
+
+    def _dtype(self, code: Any, *_: Any) -> "_Dtype":
+        return _Dtype(code)
+
+    def _scalar(self, dtype: "_Dtype", data: Any = b"") -> Any:
+        return np.frombuffer(_bytes(data), _simple(dtype), count=1)[0]
+
+    def _frombuffer(self, buffer: Any, dtype: "_Dtype", shape: Any, order: str, *_: Any) -> "_Array":
+        array = _Array()
+        array.__setstate__((1, shape, dtype, order == "F", buffer))
+        return array
+
+    def _encode(self, text: str, encoding: str = "latin1") -> bytes:
+        if encoding != "latin1":
+            raise ValueError(f"text encoded as {encoding}")
+        return text.encode("latin1")
+
+    def _new_bytes(self, data: bytes = b"") -> bytes:
+        return bytes(_bytes(data))
+
+    def _new_bytearray(self, data: bytes = b"") -> bytearray:
+        return bytearray(_bytes(data))
 
 
 def as_read(value: Any) -> Any:

@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
@@ -16,8 +17,14 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
+from retina_nb.models.about import check_about
 
 _KEY, _DIGEST = "retina_nb", "sha256"
+_MOST_PIXELS = 2**16  # along a side of a stimulus
+_DTYPES = {
+    *(torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.complex64),
+    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool),
+}
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
 
 
@@ -44,18 +51,35 @@ class Stored:
 def save_model(model: Any, path: str | Path) -> Path:
     """Write a twin or another model of this package; returns its path. See `load_twin`."""
     arrays: dict[str, Tensor] = {}
-    card = {
-        "kind": model.kind,
-        "config": model.config,
-        "stimulus_shape": getattr(model, "stimulus_shape", None),
-        "about": _without_arrays(model.about, arrays),
-        "versions": {"retina_nb": retina_nb.__version__, "torch": torch.__version__},
-    }
-    tensors = {name: value.detach().contiguous().cpu() for name, value in model.state_dict().items()} | arrays
-    metadata = {_KEY: json.dumps(card)}
+    check_about(model.about, "the model")
+    tensors = {name: _plain_tensor(name, value) for name, value in model.state_dict().items()}
+    try:
+        card = {
+            "kind": model.kind,
+            "config": model.config,
+            "stimulus_shape": getattr(model, "stimulus_shape", None),
+            "about": _without_arrays(model.about, arrays),
+            "versions": {"retina_nb": retina_nb.__version__, "torch": torch.__version__},
+        }
+        metadata = {_KEY: json.dumps(card)}
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UserError(
+            f"the model cannot be saved, its about or its config has something that JSON cannot hold ({error}); "
+            "keep texts, numbers, lists, dictionaries and arrays of numbers there"
+        ) from None
+    tensors |= arrays
     with replace_file(path) as temporary:
         save_file(tensors, temporary, metadata=metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
     return Path(path)
+
+
+def _plain_tensor(name: str, value: Any) -> Tensor:
+    """The same numbers on the CPU, one after another and shared with nobody, whatever strides and layout they have."""
+    if not isinstance(value, Tensor) or value.dtype not in _DTYPES or value.is_meta:
+        what = f"a tensor of {value.dtype} on {value.device}" if isinstance(value, Tensor) else type(value).__name__
+        raise UserError(f"the model cannot be saved: {name} is {what}, which a model file cannot hold")
+    dense = value.detach() if value.layout == torch.strided else value.detach().to_dense()
+    return torch.empty(value.shape, dtype=value.dtype).copy_(dense)
 
 
 def load_twin(
@@ -86,18 +110,18 @@ def load_twin(
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
     path = Path(path_or_name)
-    stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
-    stored.about |= about or {}
-    parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
     try:
-        model = _build(stored, path, parts)
+        stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
+        stored.about |= about or {}
+        check_about(stored.about, str(path))
+        model = _filled(stored, path, core, readout)
     except UserError:
         raise
     except Exception as error:  # a damaged description can raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise UserError(f"{path}: there is not enough memory to load it ({reason}); free some") from None
         raise UserError(f"{path}: what it says of its parts is damaged ({reason}); save or copy it again") from None
-    _check_shapes(model, stored.weights, path)
-    model.load_state_dict(stored.weights)
     try:
         return model.to(device).eval()
     except (RuntimeError, AssertionError) as error:  # of torch: no such device, or not for this torch
@@ -139,17 +163,19 @@ def _read_safetensors(path: Path) -> Stored:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
     except (SafetensorError, OSError) as error:
+        if "allocate memory" in str(error):
+            raise MemoryError(str(error)) from None
         raise UserError(f"{path} is damaged or not a safetensors file ({error}); save or copy it again") from None
-    try:
-        card = json.loads(metadata[_KEY])
-        missing = {"kind", "config", "stimulus_shape", "about", "versions"} - card.keys()
-    except (KeyError, ValueError, AttributeError):
-        missing = {_KEY}
-    if missing:
-        raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {sorted(missing)[0]}")
-    _check_card(card, path)
-    if metadata.get(_DIGEST, digest := _digest(metadata[_KEY], tensors)) != digest:
+    if _KEY not in metadata:
+        raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {_KEY}")
+    if _DIGEST not in metadata:
+        raise UserError(
+            f"{path} lacks its checksum ({_DIGEST} in its metadata), so that nobody can tell whether it is what was "
+            "saved; save or copy it again"
+        )
+    if metadata[_DIGEST] != _digest(metadata[_KEY], tensors):
         raise UserError(f"{path} is not what was saved, a part of it is damaged or was changed; save or copy it again")
+    card = _read_card(metadata[_KEY], path)
     shape = card["stimulus_shape"] and tuple(card["stimulus_shape"])
     about = _with_arrays(card["about"], tensors)
     weights = {name: value for name, value in tensors.items() if not name.startswith("about/")}
@@ -161,11 +187,20 @@ def _digest(card: str, tensors: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256(card.encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        # Copied: torch gives no bytes of a tensor whose strides are odd, be it of one entry only.
+        whole = torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor)
+        digest.update(whole.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
-def _check_card(card: Mapping[str, Any], path: Path) -> None:
+def _read_card(text: str, path: Path) -> dict[str, Any]:
+    try:
+        card = json.loads(text)
+        missing = {"kind", "config", "stimulus_shape", "about", "versions"} - card.keys()
+    except (ValueError, AttributeError, RecursionError):
+        missing = {_KEY}
+    if missing:
+        raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {sorted(missing)[0]}")
     shape = card["stimulus_shape"]
     fits = {
         "kind": isinstance(card["kind"], str),
@@ -177,14 +212,34 @@ def _check_card(card: Mapping[str, Any], path: Path) -> None:
     }
     for name in (name for name, fit in fits.items() if not fit):
         raise UserError(f"{path}: what it says of its {name} is damaged; save or copy it again")
+    return card
 
 
-def _build(stored: Stored, path: Path, parts: Mapping[str, Any] | None) -> Any:
+def _filled(stored: Stored, path: Path, core: Any, readout: Any) -> Any:
+    """The model with its weights."""
+    from retina_nb.models.core_readout import CoreReadout
+
+    if core is not None and readout is not None:
+        model: Any = CoreReadout(core, readout, stimulus_shape=stored.stimulus_shape, about=stored.about)
+    else:
+        # First without numbers, so that a small file that claims to be large does not fill the memory.
+        described = {name: part for name, part in (stored.config or {}).items() if name != "training"}
+        check_sizes([described, stored.stimulus_shape, stored.about.get("neurons")], stored.weights, path)
+        with torch.device("meta"):
+            empty = _build(stored, path)
+        check_weights(empty, stored.weights, path)
+        _check_memory(empty, path)
+        model = _build(stored, path)
+    check_weights(model, stored.weights, path)
+    model.load_state_dict(stored.weights)
+    return model
+
+
+def _build(stored: Stored, path: Path) -> Any:
+    """The model that a description tells of, with numbers that mean nothing yet."""
     from retina_nb.models.core_readout import CoreReadout
     from retina_nb.models.parts import assemble
 
-    if parts:
-        return CoreReadout(**parts, stimulus_shape=stored.stimulus_shape, about=stored.about)
     if stored.config is None:
         raise UserError(
             f"{path}: this twin was made of parts by hand, give them as load_twin(path, core=..., readout=...)"
@@ -210,7 +265,41 @@ def _other_kinds() -> dict[str, Any]:
     return {model.kind: model for model in (Ensemble, SessionModels, SparseAutoencoder)} | single_cell_kinds()
 
 
-def _check_shapes(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+def check_sizes(described: Any, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse a description with a number of layers, pixels, bins or neurons for which there are not the weights.
+
+    Raises:
+        UserError: with the number.
+    """
+    most = max(_MOST_PIXELS, *(value.numel() for value in weights.values()), 0)
+    for number in _integers(described):
+        if number > most:
+            raise UserError(f"{path}: it says {number}, which is more than it holds; save or copy it again")
+
+
+def _integers(value: Any) -> Iterator[int]:
+    if isinstance(value, Mapping | list | tuple):
+        for part in value.values() if isinstance(value, Mapping) else value:
+            yield from _integers(part)
+    elif isinstance(value, int):
+        yield value
+
+
+def _check_memory(model: nn.Module, path: Path) -> None:
+    needed = sum(value.numel() * value.element_size() for value in (*model.parameters(), *model.buffers()))
+    if needed > (free := psutil.virtual_memory().available):
+        raise UserError(
+            f"{path}: the model needs {needed / 1e9:.3g} GB of memory, of which {free / 1e9:.3g} GB are free; load it "
+            "on a machine with more"
+        )
+
+
+def check_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:
+    """Refuse weights that are not those of a model, which may be without numbers (on the device ``meta``).
+
+    Raises:
+        UserError: with the first that is missing or too many, of another shape or kind, or not finite.
+    """
     expected = model.state_dict()
     for name in sorted(expected.keys() ^ weights.keys()):
         raise UserError(
@@ -223,7 +312,7 @@ def _check_shapes(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -
             )
         if value.is_floating_point() != weights[name].is_floating_point():
             raise UserError(f"{path}: {name} is {weights[name].dtype}, the model needs {value.dtype}; get it again")
-        if not weights[name].isfinite().all():
+        if not value.is_meta and not weights[name].isfinite().all():
             raise UserError(f"{path}: {name} is not finite; get the file again, or train the model again")
 
 

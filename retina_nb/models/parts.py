@@ -49,8 +49,9 @@ def assemble(config: Mapping[str, Any], stimulus_shape: Sequence[int], about: di
     """
     channel, height, width = stimulus_shape
     shape = (channel, height, width)
+    with torch.device("meta"):  # to know the shape takes no numbers
+        features = output_shape(build_core(config["core"], shape, about), shape)
     core = build_core(config["core"], shape, about)
-    features = output_shape(core, shape)
     readouts = {
         session: _build("readout", READOUTS, config["readout"], features, neurons)
         for session, neurons in about["neurons"].items()

@@ -103,7 +103,8 @@ def fit_sessions(recordings: Mapping[str, Recording], fit: Callable[[list[Record
 def by_session(weights: Sequence[Tensor], recordings: Sequence[Recording]) -> list[tuple[Tensor, ...]]:
     """The weights of each session's neurons, of weights (neuron, ...) of the neurons of all sessions."""
     counts = [recording.n_neurons for recording in recordings]
-    return list(zip(*([part.clone() for part in weight.split(counts)] for weight in weights), strict=True))
+    whole = torch.contiguous_format
+    return list(zip(*([part.clone(memory_format=whole) for part in one.split(counts)] for one in weights), strict=True))
 
 
 def check_stimulus(stimulus: Tensor, frame: tuple[int, ...], lag: int) -> None:

@@ -44,7 +44,7 @@ class SparseAutoencoder(nn.Module):
         directions = nn.functional.normalize(torch.randn(features, units), dim=1)
         self.bias = nn.Parameter(torch.zeros(units))
         self.decoder = nn.Parameter(directions)
-        self.encoder = nn.Parameter(directions.T.clone())
+        self.encoder = nn.Parameter(directions.T.clone(memory_format=torch.contiguous_format))
         self.threshold = nn.Parameter(torch.zeros(features))
 
     @classmethod

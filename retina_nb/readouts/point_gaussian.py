@@ -82,7 +82,8 @@ class PointGaussianReadout(LinearReadout):
             raise UserError("positions are either predicted or shared: give coordinates or position_groups, not both")
         self.align_corners, self.feature_penalty = align_corners, feature_penalty
         start = torch.diag(torch.full((2,), initial_spread)) if covariance == "full" else torch.tensor(initial_spread)
-        self.spread = nn.Parameter(start.expand(neurons, *COVARIANCES[covariance]).clone())
+        spread = start.expand(neurons, *COVARIANCES[covariance])
+        self.spread = nn.Parameter(spread.clone(memory_format=torch.contiguous_format))
 
         groups, group = _groups("feature_groups", feature_groups, neurons)
         self.register_buffer("feature_group", group)

@@ -59,8 +59,8 @@ class SpatialContrastReadout(Readout):
                 raise UserError(f"{what} must have shape {shape}, not {tuple(filters.shape)}")
         self.feature_shape, self.chunk_size = feature_shape, chunk_size
         self.lag = temporal_filters.shape[-1] - 1
-        self.register_buffer("spatial_filters", spatial_filters.clone())
-        self.register_buffer("temporal_filters", temporal_filters.clone())
+        for name, filters in (("spatial_filters", spatial_filters), ("temporal_filters", temporal_filters)):
+            self.register_buffer(name, filters.clone(memory_format=torch.contiguous_format))
         starts = (contrast_weight, gain, slope, bias)
         self.contrast_weight, self.gain, self.slope, self.bias = (
             nn.Parameter(torch.full((neurons,), start)) for start in starts

@@ -4,8 +4,9 @@ from functools import partial
 import pytest
 import torch
 from helpers import TINY, small_recording
+from model_files import contents, sealed
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 import retina_nb as rnb
 from retina_nb.cores import Core
@@ -78,11 +79,10 @@ def test_a_missing_truncated_or_foreign_file_is_refused(twin, tmp_path):
 
 
 def test_weights_of_other_shapes_are_refused_by_name(twin, tmp_path):
-    weights = load_file(twin.save(tmp_path / "twin.safetensors"))
+    path = twin.save(tmp_path / "wrong.safetensors")
+    card, weights = contents(path)
     weights["readout.readouts.a.bias"] = torch.zeros(7)
-    card = {"kind": twin.kind, "config": twin.config, "stimulus_shape": twin.stimulus_shape, "about": twin.about}
-    card["versions"] = {}
-    save_file(weights, tmp_path / "wrong.safetensors", metadata={"retina_nb": json.dumps(card)})
+    sealed(path, card, weights)
     with pytest.raises(rnb.UserError, match=r"readout.readouts.a.bias has shape \(7,\), the model needs \(3,\)"):
         rnb.load_twin(tmp_path / "wrong.safetensors")
 
@@ -129,9 +129,9 @@ def test_ensembles_and_autoencoders_are_saved_and_loaded_like_twins(twin, tmp_pa
 
 
 def test_a_kind_that_is_not_known_is_refused(twin, tmp_path):
-    weights = load_file(twin.save(tmp_path / "twin.safetensors"))
-    card = {"kind": "unet", "config": {}, "stimulus_shape": None, "about": {}, "versions": {}}
-    save_file(weights, tmp_path / "other.safetensors", metadata={"retina_nb": json.dumps(card)})
+    path = twin.save(tmp_path / "other.safetensors")
+    card, weights = contents(path)
+    sealed(path, card | {"kind": "unet"}, weights)
     with pytest.raises(rnb.UserError, match=r"unknown kind of model .* 'unet'"):
         rnb.load_twin(tmp_path / "other.safetensors")
 

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from retina_nb.errors import UserError
-from retina_nb.models.checkpoints import Stored
+from retina_nb.models.checkpoints import Stored, check_sizes, check_weights
 from retina_nb.models.openretina.about import describe
 from retina_nb.models.openretina.cores import read_core
 from retina_nb.models.openretina.pickled import plain, read_pickled
@@ -41,7 +42,8 @@ def read_checkpoint(path: Path) -> Stored:
     try:
         core, readout = (_unified if _is_unified(theirs) else _flat)(theirs)
         neurons = {str(name): int(n) for name, n in plain(theirs["n_neurons_dict"]).items()}
-        channel, _, height, width = theirs["in_shape"]
+        channel, _, height, width = plain(theirs["in_shape"])
+        check_sizes([core, readout, neurons, [channel, height, width]], state, path)
         return _stored(core, readout, state, neurons, (channel, height, width), theirs, path)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError, RuntimeError) as error:
         if isinstance(error, UserError):
@@ -67,7 +69,8 @@ def _stored(
     if colours := core_config.get("colour_weights"):
         shape = (len(colours), *shape[1:])
     weights = {f"core.{name}": value for name, value in core_weights.items()}
-    features, _, *sides = output_shape(build_core(core_config, shape, {}), shape)
+    with torch.device("meta"):
+        features, _, *sides = output_shape(build_core(core_config, shape, {}), shape)
     readout_config: dict[str, Any] = {}
     for session in neurons:
         own = _part(state, f"readout.{session}.")
@@ -75,8 +78,10 @@ def _stored(
         weights |= {f"readout.readouts.{session}.{name}": value for name, value in own.items()}
     config = {"preset": None, "core": core_config, "readout": readout_config}
     about = describe(theirs.get("data_info") or {}, neurons, shape, path.name)
-    twin = assemble(config, shape, about)
-    twin.load_state_dict(weights)
+    with torch.device("meta"):
+        twin = assemble(config, shape, about)
+    check_weights(twin, weights, path)
+    twin.load_state_dict(weights, assign=True)
     # Theirs brings weights into their range whenever they are used, ours keeps them there.
     for session in neurons:
         twin.session_readout(session).constrain()

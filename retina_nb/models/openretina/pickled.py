@@ -6,15 +6,16 @@ is refused.
 """
 
 from collections import OrderedDict, defaultdict
-from functools import partial
+from collections.abc import Iterator
 from io import BufferedIOBase
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from retina_nb.errors import UserError
+from retina_nb.models.openretina.archive import Storages, read_archive, storage_dtype
 from retina_nb.pickles import DataUnpickler, as_read
 
 # Libraries whose objects describe a model or its training. Their classes are never imported.
@@ -48,22 +49,20 @@ class Inert(dict):
         """As a set."""
 
 
-# Types that configurations name, or that hold data. Those that Python or torch lets no pickle change.
-_TYPES = (bool, complex, dict, float, frozenset, int, list, set, slice, str, tuple)
+_MOST_NODES = 1_000_000  # of a configuration
+# What holds data, and dtypes.
 _KNOWN: dict[tuple[str, str], Any] = {
-    **{("builtins", kind.__name__): kind for kind in _TYPES},
-    ("builtins", "long"): int,
-    ("builtins", "unicode"): str,
+    ("builtins", "slice"): slice,
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
     **{("torch", name): getattr(torch, name) for name in ("Size", "device", "dtype")},
+    **{("torch", name): one for name, one in vars(torch).items() if isinstance(one, torch.dtype)},
 }
-_FUNCTIONS = {
-    **{
-        ("torch._utils", name): getattr(torch._utils, name)
-        for name in ("_rebuild_tensor", "_rebuild_tensor_v2", "_rebuild_parameter", "_rebuild_device_tensor_from_numpy")
-    },
-    ("torch.serialization", "_get_layout"): torch.serialization._get_layout,
+# Types that a configuration names. None of them is called for data.
+_NAMED = {
+    *(("builtins", name) for name in ("bool", "dict", "float", "int", "list", "long", "str", "tuple", "unicode")),
+    ("pathlib", "PosixPath"),
+    ("typing", "Any"),
 }
 
 
@@ -72,51 +71,58 @@ class _Refused(Exception):
 
 
 class _Unpickler(DataUnpickler):
-    def __init__(self, file: BufferedIOBase, **_: Any) -> None:
+    stateful = (*DataUnpickler.stateful, Inert, OrderedDict)
+
+    def __init__(self, file: BufferedIOBase, storages: Storages) -> None:
         super().__init__(file, "the checkpoint")
+        self._storages = storages
+        self._known |= {
+            ("torch._utils", "_rebuild_tensor"): storages.tensor,
+            ("torch._utils", "_rebuild_tensor_v2"): storages.tensor,
+            ("torch._utils", "_rebuild_parameter"): storages.parameter,
+        }
 
     def find_class(self, module: str, name: str) -> Any:
         module = "builtins" if module == "__builtin__" else module  # as the second pickle protocol calls it
         if (module, name) in _KNOWN:
             return _KNOWN[module, name]
-        if (module, name) in _FUNCTIONS:
-            return partial(_FUNCTIONS[module, name])  # of this file's own, in case it tries to change it
-        if module == "torch" and isinstance(kind := getattr(torch, name, None), torch.dtype):
-            return kind
-        if f"{module}.".startswith(_DESCRIPTIVE) or (module, name) in {("typing", "Any"), ("pathlib", "PosixPath")}:
+        if module == "torch" and (dtype := storage_dtype(name)):
+            return dtype
+        if f"{module}.".startswith(_DESCRIPTIVE) or (module, name) in _NAMED:
             return type(name, (Inert,), {"__module__": module})
         try:
             return super().find_class(module, name)
         except UserError:
             raise _Refused(f"{module}.{name}") from None
 
-
-# What torch.load asks of a pickle module. It adds the storages of tensors itself.
-_RESTRICTED = SimpleNamespace(
-    __name__=__name__, Unpickler=_Unpickler, load=lambda file, **options: _Unpickler(file, **options).load()
-)
+    def persistent_load(self, pid: Any) -> Tensor:
+        return self._storages.storage(pid)
 
 
 def read_pickled(path: Path) -> dict[str, Any]:
     """The dictionary in a checkpoint, on the CPU.
 
     Raises:
-        UserError: if the file is damaged, is no checkpoint, or names something that a checkpoint has no need of.
+        UserError: if the file is damaged, is no checkpoint, holds a program, or names something that a checkpoint has
+            no need of.
     """
     try:
-        # `weights_only` knows tensors but no configuration; `_Unpickler` takes its place.
-        found = torch.load(path, map_location="cpu", weights_only=False, pickle_module=_RESTRICTED)
+        found = read_archive(path, lambda file, storages: as_read(_Unpickler(file, storages).load()))
     except _Refused as refused:
         raise UserError(
             f"{path} asks for {refused}, which no checkpoint needs: it was not opened further; "
             "do not use a file from an untrusted source"
         ) from None
+    except (UserError, MemoryError):
+        raise
     except Exception as error:  # a damaged file can raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} is damaged or not a checkpoint ({reason}); download or copy it again") from None
-    found = as_read(found)
     if type(found) is not dict or not {"state_dict", "hyper_parameters"} <= found.keys():
         raise UserError(f"{path} is not a Lightning checkpoint with hyper_parameters and a state_dict")
+    state = found["state_dict"]
+    if not isinstance(state, dict) or not all(type(value) is Tensor for value in state.values()):
+        raise UserError(f"{path} is not a Lightning checkpoint: its state_dict holds something else than tensors")
     return found
 
 
@@ -124,29 +130,43 @@ def plain(value: Any) -> Any:
     """A configuration of omegaconf as dictionaries, lists and values; anything else as it is.
 
     References to other places of the configuration are followed, and kept as they are where they lead nowhere.
+
+    Raises:
+        ValueError: if the configuration has no end, because a part of it holds itself.
     """
+    return _plain(value, iter(range(_MOST_NODES)))
+
+
+def _plain(value: Any, left: Iterator[int]) -> Any:
+    _count(left)
     kind = type(value).__name__
     if not isinstance(value, Inert) or (kind not in ("DictConfig", "ListConfig") and not kind.endswith("Node")):
         return value
     if kind.endswith("Node"):
-        return _followed(value, getattr(value, "_val", None))
+        return _followed(value, getattr(value, "_val", None), left)
     content = getattr(value, "_content", None)
     if isinstance(content, dict):
-        return {name: plain(part) for name, part in content.items()}
+        return {name: _plain(part, left) for name, part in content.items()}
     if isinstance(content, list):
-        return [plain(part) for part in content]
-    return _followed(value, content)
+        return [_plain(part, left) for part in content]
+    return _followed(value, content, left)
 
 
-def _followed(node: Inert, value: Any) -> Any:
+def _followed(node: Inert, value: Any, left: Iterator[int]) -> Any:
     if not (isinstance(value, str) and value.startswith("${") and value.endswith("}")):
         return value
     place: Any = node
     while getattr(place, "_parent", None) is not None:
+        _count(left)
         place = place._parent
     for name in value[2:-1].split("."):
         content = getattr(place, "_content", None)
         if not isinstance(content, dict) or name not in content:
             return value
         place = content[name]
-    return plain(place)
+    return _plain(place, left)
+
+
+def _count(left: Iterator[int]) -> None:
+    if next(left, None) is None:
+        raise ValueError("its configuration has no end, because a part of it holds itself")
