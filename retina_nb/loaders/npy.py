@@ -6,6 +6,7 @@ from tokenize import TokenError
 import numpy as np
 
 from retina_nb.errors import UserError
+from retina_nb.file_kinds import not_a
 
 # What numpy raises for a damaged header.
 _DAMAGED = (OSError, ValueError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError)
@@ -22,10 +23,11 @@ def open_npy(path: str | Path, axes: str) -> np.ndarray:
         UserError: naming the file, if it cannot be read, is damaged or empty, or is not numbers of so many axes.
     """
     try:
-        array = np.load(path, mmap_mode="r")
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:
-        reason = getattr(error, "strerror", None) or "it is damaged, incomplete or not a file of numpy.save"
-        raise UserError(f"cannot read {path}: {reason}") from None
+        if isinstance(error, FileNotFoundError):
+            raise UserError(f"there is no file {path}; check the path") from None
+        raise not_a("a file of numpy.save", Path(path), (str(error).splitlines() or [""])[0]) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != len(axes.split()):
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
         raise UserError(f"{path} must be numbers ({', '.join(axes.split())}), not {found}")
