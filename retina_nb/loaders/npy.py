@@ -26,7 +26,7 @@ def open_npy(path: str | Path, axes: str) -> np.ndarray:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except _DAMAGED as error:
         if isinstance(error, FileNotFoundError):
-            raise UserError(f"there is no file {path}; check the path") from None
+            raise UserError(f"cannot read {path}: there is no such file; check the path") from None
         raise not_a("a file of numpy.save", Path(path), (str(error).splitlines() or [""])[0]) from None
     if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiub" or array.ndim != len(axes.split()):
         found = f"{array.dtype} {array.shape}" if isinstance(array, np.ndarray) else "an archive"
