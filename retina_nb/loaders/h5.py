@@ -71,7 +71,7 @@ def _check_own(file: h5py.File) -> None:
                 continue
             if isinstance(found, h5py.h5g.GroupID):
                 groups.append((where, found))
-            elif isinstance(found, h5py.h5d.DatasetID) and _is_elsewhere(found):
+            elif isinstance(found, h5py.h5d.DatasetID) and is_elsewhere(found):
                 raise UserError(f"{file.filename}: {where} is put together from other files; {_COPY}")
 
 
@@ -94,7 +94,7 @@ class _Link(NamedTuple):
     u: int
 
 
-def _is_elsewhere(found: h5py.h5d.DatasetID) -> bool:
+def is_elsewhere(found: h5py.h5d.DatasetID) -> bool:
     """Whether the numbers of a dataset are in other files."""
     try:
         storage = found.get_create_plist()
