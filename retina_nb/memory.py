@@ -1,6 +1,10 @@
-"""Memory of the process, as the C library keeps it."""
+"""Memory of the process: what the C library keeps, and whether there is room for what is to be read."""
 
 import ctypes
+
+import psutil
+
+from retina_nb.errors import UserError
 
 # Numbers in glibc's malloc.h: how many arrays are mapped, how much is kept before any is given back, asked for ahead.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
@@ -19,3 +23,21 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 * 2**20))
     return min(library.mallopt(name, value) for name, value in settings) == 1
+
+
+def check_memory(n_bytes: int, what: str) -> None:
+    """See that there is room for what is to be made or read, before it is.
+
+    Args:
+        n_bytes: what it needs.
+        what: what to call it in the error.
+
+    Raises:
+        UserError: if this is more than the memory that is free.
+    """
+    free = psutil.virtual_memory().available
+    if n_bytes > free:
+        raise UserError(
+            f"{what} needs {n_bytes / 1e9:,.1f} GB of memory, {free / 1e9:,.1f} GB are free; use a part of it, or a "
+            "machine with more memory"
+        )

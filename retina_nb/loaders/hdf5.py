@@ -108,6 +108,9 @@ def _stimuli(file: Path, folder: Path) -> dict[str, _Source]:
     """Where the stimuli are that a session has responses to, by name."""
     with h5.open_h5(file) as opened:
         keys = h5.keys(opened)
+        for name in (key.removeprefix("responses_") for key in keys if key.startswith("responses_")):
+            if f"stimulus_{name}" in keys:
+                _check_axes(opened, name)
     _check_spelling(file, keys, folder)
     stimuli: dict[str, _Source] = {}
     for name in (key.removeprefix("responses_") for key in keys if key.startswith("responses_")):
@@ -118,6 +121,19 @@ def _stimuli(file: Path, folder: Path) -> dict[str, _Source]:
             )
         stimuli[name] = (file, own) if own in keys else (shared, "")
     return stimuli
+
+
+def _check_axes(file: h5py.File, name: str) -> None:
+    """Tell axes in reverse, as MATLAB writes them, before sizes that do not fit together are told."""
+    responses = h5.dataset(file, f"responses_{name}", axes="neuron time").shape
+    stimulus = h5.dataset(file, f"stimulus_{name}", axes="channel time height width", kind=h5.NUMBERS + "b").shape
+    fits, fits_reversed = responses[1] == stimulus[1], responses[0] == stimulus[2]
+    if fits_reversed and not (fits and stimulus[1] >= stimulus[2]):
+        raise UserError(
+            f"{file.filename}: responses_{name} {responses} and stimulus_{name} {stimulus} have their axes in reverse, "
+            "(time, neuron) and (width, height, time, channel), as MATLAB writes arrays; permute them in MATLAB, or "
+            "read them here and write their .T as (neuron, time) and (channel, time, height, width)"
+        )
 
 
 def _check_spelling(file: Path, keys: Sequence[str], folder: Path) -> None:
@@ -176,7 +192,7 @@ def _session(
     """Responses (time, neuron) to every stimulus, the properties of the neurons, and what else is known."""
     with h5.open_h5(file) as opened:
         responses = {name: h5.read(opened, f"responses_{name}", axes="neuron time").T for name in spans}
-        info = _info(h5.group(opened, "session_info")) if "session_info" in h5.keys(opened) else {}
+        info = _info(h5.tree(h5.group(opened, "session_info"))) if "session_info" in h5.keys(opened) else {}
     first, like = next(iter(responses.items()))
     for name, (_, length) in spans.items():
         time, neurons = responses[name].shape
@@ -192,23 +208,23 @@ def _session(
     return responses, neurons, {key: value for key, value in info.items() if key not in neurons}
 
 
-def _info(group: h5py.Group) -> dict[str, Any]:
+def _info(held: dict[str, Any]) -> dict[str, Any]:
     """What a group holds, as arrays, numbers and text; groups in it as dictionaries."""
-    info: dict[str, Any] = {}
-    for key in h5.keys(group):
-        found = group.get(key)
-        if isinstance(found, h5py.Group):
-            info[key] = _info(found)
-        elif isinstance(found, h5py.Dataset):
-            values = h5.read_part(found, ())
-            if values.dtype.kind in "SO":
-                values = np.array([_text(one) for one in values.flat]).reshape(values.shape)
-            info[key] = values if values.ndim else values.item()
-    return info
+    return {key: _info(one) if isinstance(one, dict) else _value(one) for key, one in sorted(held.items())}
 
 
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+def _value(found: h5py.Dataset) -> Any:
+    if h5py.check_ref_dtype(found.dtype) is not None:
+        raise UserError(
+            f"{found.file.filename}: {found.name} has references to other things in the file, as MATLAB's cell arrays "
+            "have; store what they stand for as an array of numbers or text, or leave it out"
+        )
+    values = h5.read_part(found, ())
+    if found.attrs.get("MATLAB_class") == b"char":
+        return "".join(map(chr, values.ravel()))
+    if values.dtype.kind in "SO":
+        values = np.array([h5.text(one) for one in values.flat]).reshape(values.shape)
+    return values if values.ndim else values.item()
 
 
 def _timeline(spans: dict[str, tuple[int, int]], labels: np.ndarray, test_names: Sequence[str]) -> dict[str, Any]:

@@ -16,16 +16,16 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-import h5py
 import numpy as np
 from jaxtyping import Float32, Int64, UInt8
-from scipy.io import loadmat
 from scipy.ndimage import gaussian_filter
 
 from retina_nb.errors import UserError
 from retina_nb.files import replace_file
-from retina_nb.loaders import DatasetCard, ran1
+from retina_nb.loaders import DatasetCard, h5, ran1
 from retina_nb.loaders.download import RemoteFile, cache_dir, find_or_download
+from retina_nb.loaders.mat import read_mat
+from retina_nb.loaders.npy import cached_array
 from retina_nb.loaders.packed import PackedFrames
 from retina_nb.recording import UNUSED, Movie, Recording
 
@@ -121,7 +121,8 @@ def load(
     _check(size, trials, validation_fraction)
     numbers = _cell_numbers(cells)
     first = None if corners is None else _window_corners(corners, len(numbers), size)
-    spikes = loadmat(find_or_download(_SPIKES, "liu_2017", data_dir), variable_names=("spk1", "spk2"))
+    shapes = {"spk1": (CELLS, RUNNING, TRIALS), "spk2": (CELLS, FROZEN, TRIALS)}
+    spikes = read_mat(find_or_download(_SPIKES, "liu_2017", data_dir), shapes)
     frozen = _frozen_noise(find_or_download(_FROZEN_NOISE, "liu_2017", data_dir))
     running_counts, frozen_counts = spikes["spk1"][:, :, :trials], spikes["spk2"]
     if first is None:
@@ -170,8 +171,8 @@ def running_noise(trials: int = TRIALS) -> Iterator[RunningNoise]:
     state = ran1.start(SEED)
     for trial in range(trials):
         path = cache_dir() / "liu_2017" / f"running_{trial:03d}.npy"
-        stored = _stored(path)
-        if stored is None or stored.dtype != _NOISE:
+        stored = cached_array(path, _NOISE, ())
+        if stored is None:
             bits, state = ran1.packed_bits(state, RUNNING * WIDTH * HEIGHT)
             stored = np.array((bits.reshape(RUNNING, -1), state), dtype=_NOISE)
             _store(path, stored)
@@ -206,7 +207,7 @@ def receptive_field_centers(counts: RunningCounts) -> Int64[np.ndarray, "cell 2"
 def _cached_centers(counts: RunningCounts) -> Int64[np.ndarray, "cell 2"]:
     trials = counts.shape[-1]
     path = cache_dir() / "liu_2017" / f"centers_{trials}_trials_lags_{_LAGS[0]}-{_LAGS[-1]}_smoothed_{_SMOOTHING}.npy"
-    centers = _stored(path)
+    centers = cached_array(path, np.int64, (len(counts), 2))
     if centers is None:
         centers = receptive_field_centers(counts)
         _store(path, centers)
@@ -228,8 +229,8 @@ def _smoothed(maps: Float32[np.ndarray, "cell x y"]) -> Float32[np.ndarray, "cel
 
 
 def _frozen_noise(path: Path) -> FrozenNoise:
-    with h5py.File(path) as file:
-        noise = file["stim_frz"][:]  # (x, y, frame)
+    with h5.open_h5(path) as file:
+        noise = h5.read(file, "stim_frz", axes="x y frame", shape=(WIDTH, HEIGHT, FROZEN))
     return np.packbits(noise.reshape(-1, FROZEN).T > 0, axis=1)
 
 
@@ -272,14 +273,6 @@ def _responses(
     return np.concatenate([shown, frozen[:, trials:].T.ravel()]).astype(np.float32)
 
 
-def _stored(path: Path) -> np.ndarray | None:
-    """An array from the cache; None if it is not there, or damaged, to be made again."""
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError):
-        return None
-
-
 def _store(path: Path, array: np.ndarray) -> None:
     try:
         with replace_file(path) as temporary:
@@ -297,6 +290,11 @@ def _check(size: int, trials: int, validation_fraction: float) -> None:
             raise UserError(f"liu_2017: {name} must be a whole number between 1 and {most}, not {value}")
     if not 0 <= validation_fraction < 1:
         raise UserError(f"liu_2017: validation_fraction must be at least 0 and below 1, not {validation_fraction}")
+    if round(RUNNING * validation_fraction) == RUNNING:
+        raise UserError(
+            f"liu_2017: validation_fraction {validation_fraction} leaves none of the {RUNNING} frames of a trial for "
+            "training"
+        )
 
 
 def _cell_numbers(cells: Sequence[int] | np.ndarray | None) -> np.ndarray:

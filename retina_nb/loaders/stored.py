@@ -240,7 +240,7 @@ def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
     if codes.max() >= len(_LABELS):
         raise UserError(f"{h5.place(group, 'split')} has {codes.max()}, the largest label is {len(_LABELS) - 1}")
     facts = {name: _fact(group, name, kind) for name, kind in _FACTS.items()}
-    tables: dict[str, Any] = {name: _read_table(h5.group(group, name)) for name in _TABLES}
+    tables: dict[str, Any] = {name: _read_table(h5.tree(h5.group(group, name))) for name in _TABLES}
     return Recording(
         movie=movie,
         responses=h5.read(group, "responses", axes="time neuron", kind="f"),
@@ -278,14 +278,11 @@ def _read_movie(group: h5py.Group) -> Movie:
     return Movie(frames, facts["mean"], facts["std"], channels)
 
 
-def _read_table(table: h5py.Group) -> dict[str, Any]:
-    h5.keys(table)  # complains if the file is damaged
-    return {_name(key): _read_value(table[key]) for key in table}  # in the order in which they were written
+def _read_table(held: dict[str, Any]) -> dict[str, Any]:
+    return {_name(key): _read_table(one) if isinstance(one, dict) else _read_value(one) for key, one in held.items()}
 
 
-def _read_value(found: h5py.Dataset | h5py.Group) -> Any:
-    if isinstance(found, h5py.Group):
-        return _read_table(found)
+def _read_value(found: h5py.Dataset) -> Any:
     dtype = found.attrs["dtype"].decode()
     values = h5.read_part(found, ()).reshape(found.attrs["shape"])
     if dtype == "json":

@@ -32,7 +32,7 @@ def alternating(
         running: responses to every block of the running stimulus.
         running_frames: the movie frames that were shown meanwhile.
         labels: (block, time) or (block, 1) ``"train"`` or ``"validation"``.
-        frozen: responses to every trial of the frozen stimulus, which are the repeats of ``"test"``.
+        frozen: responses to every trial of the frozen stimulus, which are the repeats of ``"test"``; there may be none.
         frozen_frames: the movie frames that were shown in each trial.
         joined: whether blocks and trials are known to have followed one another without a break. If not, or if
             there are not as many blocks as trials, each is a presentation whose history is not known.
@@ -53,4 +53,4 @@ def alternating(
     frames[running_bins], frames[frozen_bins] = running_frames, frozen_frames
     split[running_bins] = labels
     onsets = starts[:1] if joined and blocks == trials else starts
-    return Timeline(responses, frames, split, {"test": frozen_bins}, onsets)
+    return Timeline(responses, frames, split, {"test": frozen_bins} if trials else {}, onsets)

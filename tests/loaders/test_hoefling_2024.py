@@ -421,6 +421,29 @@ def test_arrays_are_those_of_openretina(tmp_path):
         np.testing.assert_array_equal(recording.responses[clips], theirs["val_batch/targets"])
 
 
+@pytest.mark.parametrize("place", ["responses/mine.h5", "rgc_natsim_subset_only_naturalspikes_2024-08-14.hdf5"])
+def test_responses_are_found_by_what_they_hold(published, tmp_path, monkeypatch, place):
+    root = shutil.copytree(published, tmp_path / "data" / "hoefling_2024")
+    (root / wanted()[0]).with_suffix(".h5").rename(root / place)
+    (root / "responses" / "notes.h5").write_text("no responses")
+    with h5py.File(root / "responses" / "other.h5", "w") as file:
+        file["x"] = 1
+    with h5py.File(root / place, "r+") as file:  # as in openretina's subset
+        for session in file.values():
+            for key in [key for key in session if key.startswith(("chirp_t", "chirp_inf", "chirp_s", "mb_"))]:
+                del session[key]
+    whole = load(published)
+    monkeypatch.setenv("RETINA_NB_DATA", str(tmp_path / "data"))
+    for recordings in (load(root), load(root.parent), load(None)):
+        assert list(recordings) == list(whole)
+        np.testing.assert_array_equal(recordings[LEFT].responses, whole[LEFT].responses)
+    with pytest.raises(UserError, match=r"no session of .* saw the stimulus chirp"):
+        load(root, stimulus="chirp")
+    shutil.copyfile(root / place, root / "responses" / "again.h5")
+    with pytest.raises(UserError, match="several files of responses"):
+        load(root)
+
+
 @pytest.mark.parametrize("trace", ["raw", "preprocessed", "detrended"])
 def test_fluorescence_is_that_of_openretina(tmp_path, trace):
     files, expected, _ = golden("hoefling_2024", tmp_path)

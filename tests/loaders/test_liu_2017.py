@@ -252,3 +252,68 @@ def test_receptive_fields_of_the_salamander(shared_data):
         assert sta[lag, y, x] < 0 < sta[lag + 3 :, y, x].max()
         far = np.hypot(*np.ogrid[-y : 16 - y, -x : 16 - x]) > 7
         assert sta[lag][far].std() < 0.25 * abs(sta[lag, y, x])
+
+
+def damaged(folder, name, monkeypatch, attribute, change):
+    """A file of the planted dataset in another state, which is taken for the published one."""
+    change(folder / name)
+    monkeypatch.setattr(liu_2017, attribute, published(folder / name))
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:5000]), "damaged, incomplete or not a MATLAB file"),
+        (lambda path: path.write_bytes(b""), r"not a MATLAB file of version 5 to 7 \(it is empty\)"),
+        (lambda path: path.write_text("<!doctype html>"), "it is a web page"),
+        (lambda path: savemat(path, {"spk1": np.zeros((78, 1500, 3), np.uint8)}), "spk2 is missing"),
+        (lambda path: savemat(path, {"spk1": np.zeros((2, 2)), "spk2": np.zeros((2, 2))}), r"spk1 must be numbers"),
+        (lambda path: savemat(path, {"spk1": {"a": 1}, "spk2": 1}), "spk1 must be numbers"),
+        (lambda path: savemat(path, {"spk1": np.array([{}, 1], object), "spk2": 1}), "spk1 must be numbers"),
+    ],
+)
+def test_spikes_that_are_damaged_or_of_another_kind_are_one_sentence(planted, tmp_path, monkeypatch, change, says):
+    folder = planted[0]["data_dir"]
+    for path in folder.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+    damaged(tmp_path, "cell_data_01_NC.mat", monkeypatch, "_SPIKES", change)
+    with pytest.raises(UserError, match=says) as error:
+        load(data_dir=tmp_path, cells=[0], trials=1, corners=[[0, 0]])
+    assert "\n" not in str(error.value)
+
+
+def test_frozen_noise_of_another_shape_is_one_sentence(planted, tmp_path, monkeypatch):
+    folder = planted[0]["data_dir"]
+    for path in folder.iterdir():
+        if path.is_file():
+            (tmp_path / path.name).write_bytes(path.read_bytes())
+
+    def change(path):
+        with h5py.File(path, "w") as file:
+            file["stim_frz"] = np.zeros((300, 150, 200), np.int8)
+
+    damaged(tmp_path, "stim_frz.h5", monkeypatch, "_FROZEN_NOISE", change)
+    with pytest.raises(UserError, match=r"stim_frz must be .*x 200, y 150, frame 300"):
+        load(data_dir=tmp_path, cells=[0], trials=1, corners=[[0, 0]])
+
+
+def test_validation_leaves_something_for_training(planted):
+    with pytest.raises(UserError, match="leaves none of the 1500 frames"):
+        load(**planted[0], trials=1, validation_fraction=0.9999)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x05\x06" + bytes(18), b"\x93NUMPY\x01\x00v\x00{", None])
+def test_a_damaged_cache_is_made_again(planted, tmp_path, monkeypatch, content):
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path))
+    whole = load(**planted[0], cells=[3], trials=2)["cell_3"]
+    cached = sorted((tmp_path / "liu_2017").glob("*.npy"))
+    assert len(cached) == 3
+    for path in cached:
+        if content is None:
+            np.save(path, np.zeros(3))
+        else:
+            path.write_bytes(content)
+    again = load(**planted[0], cells=[3], trials=2)["cell_3"]
+    np.testing.assert_array_equal(again.movie.frames[:], whole.movie.frames[:])
+    assert again.neurons["corner_x"] == whole.neurons["corner_x"]

@@ -529,3 +529,208 @@ def test_truncated_files_missing_keys_and_flipped_bytes_never_give_another_error
             load_recordings(path)
         except UserError as error:
             assert str(error).count("\n") == 0  # noqa: PT017
+
+
+# ---- counts, whatever the bins
+
+
+@pytest.mark.parametrize("clock", [10_000, 20_000, 30_000])
+@pytest.mark.parametrize("timed", ["by rate", "by times"])
+def test_every_spike_is_counted_once_whatever_the_rate(tmp_path, clock, timed):
+    start, frames = 1e5 + 0.7, 300
+    rng = np.random.default_rng(clock)
+    times = np.round((start + np.arange(frames) / 59.94) * clock) / clock
+    given = {"timestamps": times} if timed == "by times" else {"rate": 59.94, "starting_time": start}
+    file = nwb_file()
+    file.add_stimulus(series(data=grey(frames).swapaxes(1, 2), **given))
+    on_the_clock = np.round((start - 1 + 8 * rng.random(5000)) * clock) / clock
+    add_units(file, [times, np.sort(on_the_clock), on_the_clock.astype(np.float32)])
+    write(file, tmp_path / "a.nwb")
+    for rate in (None, 7.8125, 20.0, 29.97, 30.0, 59.94, 60.0001, 85.0):
+        (recording,) = load_recordings(tmp_path / "a.nwb", **({} if rate is None else {"rate": rate})).values()
+        first = times[0] if timed == "by times" else start
+        last = first + len(recording) / rate if rate else None
+        if rate is None:
+            last = times[-1] + np.median(np.diff(times)) if timed == "by times" else start + frames / 59.94
+        for unit, spiked in enumerate((times, on_the_clock, on_the_clock.astype(np.float32).astype(float))):
+            inside = (spiked >= first) & (spiked < last)
+            assert recording.responses[:, unit].sum() == inside.sum(), (rate, unit)
+
+
+def test_series_that_follow_at_once_share_an_edge(tmp_path):
+    file = nwb_file()
+    for number in range(4):
+        file.add_stimulus(
+            series(f"{number}", data=grey(50, number).swapaxes(1, 2), starting_time=0.1 + 50 * number / 20)
+        )
+    edges = 0.1 + np.arange(200) / RATE
+    add_units(file, [edges, np.sort(0.1 + 10 * np.random.default_rng(0).random(5000))])
+    write(file, tmp_path / "a.nwb")
+    for rate in (None, 20.0, 7.8125, 30.0, 60.0):
+        (recording,) = load_recordings(tmp_path / "a.nwb", **({} if rate is None else {"rate": rate})).values()
+        total = recording.responses.sum(axis=0)
+        assert (total <= [200, 5000]).all()
+        if rate != 7.8125:  # by which a presentation of 2.5 s cannot be divided
+            assert total.tolist() == [200, 5000]
+
+
+def test_a_unit_without_intervals_of_observation_does_not_lose_the_others(tmp_path, caplog):
+    file = nwb_file()
+    file.add_stimulus(series())
+    file.add_unit_column("quality", "of the unit")
+    for spiked, told, quality in (
+        ([4.0, 5.0], [[0.0, 10.0]], 0.5),
+        ([4.0], np.zeros((0, 2)), 0.6),
+        ([90.0], [[80.0, 100.0]], 0.7),
+        ([5.0], [[0.0, 5.5]], 0.8),
+    ):
+        file.add_unit(spike_times=spiked, obs_intervals=told, quality=quality)
+    write(file, tmp_path / "a.nwb")
+    (recording,) = load_recordings(tmp_path / "a.nwb").values()
+    assert recording.neurons["id"].tolist() == [0, 1, 3]
+    assert recording.neurons["quality"].tolist() == [0.5, 0.6, 0.8]
+    assert recording.responses.sum(axis=0).tolist() == [2, 1, 1]
+    assert np.flatnonzero(recording.split).max() == 49
+    assert "unit 1 has no obs_intervals: taken as recorded all the time" in caplog.text
+    assert "unit 2 was not observed while the stimulus was shown: left out" in caplog.text
+
+
+def test_intervals_of_observation_may_overlap_and_come_in_any_order(tmp_path):
+    file = nwb_file()
+    file.add_stimulus(series())
+    file.add_unit(spike_times=[3.5], obs_intervals=[[4.0, 5.0], [3.0, 4.2], [3.2, 3.4], [5.5, 5.6]])
+    write(file, tmp_path / "a.nwb")
+    (recording,) = load_recordings(tmp_path / "a.nwb", clip_length=5).values()
+    assert np.flatnonzero(recording.split).tolist() == [*range(24), *range(24, 40), 50, 51]
+
+
+# ---- hostile and unlucky files
+
+
+def edited(path: Path, edit) -> Path:
+    with h5py.File(path, "r+") as file:
+        edit(file)
+    return path
+
+
+def replaced(file, key, values):
+    attributes = dict(file[key].attrs)
+    del file[key]
+    file[key] = values
+    file[key].attrs.update(attributes)
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "problem"),
+    [
+        ("units/spike_times_index", lambda ends: ends[::-1], "spike_times_index of units must have ends"),
+        ("units/spike_times_index", lambda ends: ends.astype("i8") - 10**6, "spike_times_index of units ends at"),
+        ("units/spike_times_index", lambda ends: ends.astype("i8") + 10**6, "spike_times_index of units ends at"),
+        ("units/spike_times_index", lambda ends: ends + 0.5, "spike_times_index of units must have ends"),
+    ],
+)
+def test_lists_of_spikes_that_cannot_be_are_one_sentence(tmp_path, key, change, problem):
+    simple(tmp_path / "a.nwb")
+    edited(tmp_path / "a.nwb", lambda file: replaced(file, key, change(file[key][()])))
+    with pytest.raises(UserError, match=problem):
+        load_recordings(tmp_path / "a.nwb")
+
+
+@pytest.mark.parametrize("roi", [-1, 2])
+def test_a_roi_that_is_not_there_is_one_sentence(tmp_path, roi):
+    file = nwb_file()
+    file.add_stimulus(series())
+    add_rois(file, np.ones((40, 2)))
+    write(file, tmp_path / "a.nwb")
+
+    def edit(opened):
+        (key,) = [name for name in _all(opened) if name.endswith("/rois") and "container" in name]
+        replaced(opened, key, np.array([0, roi]))
+
+    edited(tmp_path / "a.nwb", edit)
+    with pytest.raises(UserError, match="must have traces of ROIs 0 to 1"):
+        load_recordings(tmp_path / "a.nwb")
+
+
+def _all(file) -> list[str]:
+    names: list[str] = []
+    file.visit(names.append)
+    return names
+
+
+@pytest.mark.parametrize(("rate", "start"), [(1e-300, 0.0), (1e300, 0.0), (-5.0, 0.0), (20.0, 1e300), (20.0, np.nan)])
+def test_clocks_that_no_experiment_has_are_one_sentence(tmp_path, rate, start):
+    simple(tmp_path / "a.nwb")
+
+    def edit(file):
+        time = file["stimulus/presentation/movie/starting_time"]
+        time[()] = start
+        time.attrs["rate"] = rate
+
+    edited(tmp_path / "a.nwb", edit)
+    with pytest.raises(UserError, match=r"the rate of movie must be|movie starts at") as error:
+        load_recordings(tmp_path / "a.nwb")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("rate", [1e-300, 1e99, float("nan")])
+def test_rates_of_no_experiment_are_refused(tmp_path, rate):
+    simple(tmp_path / "a.nwb")
+    with pytest.raises(UserError, match="rate must be a positive number"):
+        load_recordings(tmp_path / "a.nwb", rate=rate)
+
+
+def test_text_of_fixed_length_is_text(tmp_path):
+    rows = [(10, 30, "train", "a"), (0, 10, "test", "b"), (30, 40, "test", "b")]
+    settings = trials(tmp_path / "a.nwb", rows, ["split", "stimulus"])
+
+    def edit(file):
+        for key in ("intervals/trials/split", "intervals/trials/stimulus"):
+            replaced(file, key, file[key].asstr()[()].astype("S"))
+
+    edited(tmp_path / "a.nwb", edit)
+    (recording,) = load_recordings(tmp_path / "a.nwb", **settings).values()
+    assert recording.repeats["b"].tolist() == [list(range(10)), list(range(30, 40))]
+
+
+@pytest.mark.parametrize("rows", [[(0, 30, "train"), (20, 40, "test")], [(20, 40, "test"), (0, 60, "train")]])
+def test_rows_that_overlap_and_contradict_are_one_sentence(tmp_path, rows):
+    settings = trials(tmp_path / "a.nwb", rows, ["split"])
+    with pytest.raises(UserError, match=r"at 4\.025 s is both for (train and for test|test and for train): rows"):
+        load_recordings(tmp_path / "a.nwb", **settings)
+    settings = trials(tmp_path / "a.nwb", [(0, 30, "train"), (20, 40, "train")], ["split"])
+    assert (load_recordings(tmp_path / "a.nwb", **settings)["a"].split[:40] != "").all()
+
+
+def test_repeats_that_overlap_are_one_sentence(tmp_path):
+    rows = [(0, 20, "test", "a"), (10, 30, "test", "a")]
+    settings = trials(tmp_path / "a.nwb", rows, ["split", "stimulus"], numbers=np.arange(60) % 10)
+    with pytest.raises(UserError, match="repeats of a overlap in time"):
+        load_recordings(tmp_path / "a.nwb", **settings)
+
+
+def test_large_frames_are_read_a_few_at_a_time(tmp_path, monkeypatch):
+    simple(tmp_path / "a.nwb", data=np.random.default_rng(0).integers(0, 256, (60, 64, 48), np.uint8))
+    whole = load_recordings(tmp_path / "a.nwb")["a"].movie
+    monkeypatch.setattr("retina_nb.loaders.nwb._BLOCK", 2 * 64 * 48)
+    parts = load_recordings(tmp_path / "a.nwb")["a"].movie
+    assert (parts.mean, parts.std) == pytest.approx((whole.mean, whole.std), rel=1e-12)
+    np.testing.assert_allclose(parts.frames, whole.frames, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"), [("stimulus/presentation/movie/data", (10**6, 100, 100)), ("units/spike_times", (10**11,))]
+)
+def test_a_series_that_claims_gigabytes_is_one_sentence(tmp_path, key, shape):
+    simple(tmp_path / "a.nwb")
+
+    def edit(file):
+        attributes = dict(file[key].attrs)
+        del file[key]
+        file.create_dataset(key, shape, "f8", chunks=(1024, *shape[1:]), fillvalue=1.0)
+        file[key].attrs.update(attributes)
+
+    edited(tmp_path / "a.nwb", edit)
+    with pytest.raises(UserError, match=r"claims .* GB, its shape is .* it was never written") as error:
+        load_recordings(tmp_path / "a.nwb")
+    assert "\n" not in str(error.value)

@@ -174,6 +174,33 @@ def test_trials_of_one_seed_keep_their_own_lines(film, tmp_path):
     assert "sta_row" not in recording.neurons
 
 
+def test_trials_of_a_test_movie_that_is_not_published_are_left_out(film, tmp_path, caplog):
+    write_film(tmp_path)
+    settings = SETTINGS | {"locations": False, "retinas": ["01"]}
+    later = load(data_dir=tmp_path, stimulus_seed=2023, **settings)["01"]
+    assert "retina 01 saw with seed 2023 are left out" in caplog.text
+    assert later.repeats == {}
+    assert "test" not in later.split
+    first = load(data_dir=tmp_path, stimulus_seed=2022, **settings)["01"]
+    np.testing.assert_array_equal(first.trials(), film[0]["01"].trials())
+    separation = {2022: list(range(10)), 2023: list(range(8, 20))}
+    write_responses(
+        tmp_path / "responses/cell_responses_01_fixation_movie.pkl", 4, seeds=True, trial_separation=separation
+    )
+    mixed = load(data_dir=tmp_path, stimulus_seed=2023, **settings)["01"]
+    np.testing.assert_array_equal(mixed.trials(), film[0]["01"].trials()[8:])
+
+
+@pytest.mark.parametrize("trials", [[0, 1, 1], [-1, 2], [[0, 1]], [], [0.5]])
+def test_a_list_of_trials_that_is_none_is_refused(tmp_path, trials):
+    write_film(tmp_path)
+    write_responses(
+        tmp_path / "responses/cell_responses_01_fixation_movie.pkl", 4, trial_separation={2022: trials, 2023: [3]}
+    )
+    with pytest.raises(UserError, match=r"trial_separation\[2022\] must be a list of distinct trials"):
+        load(data_dir=tmp_path, stimulus_seed=2022, locations=False, retinas=["01"], **SETTINGS)
+
+
 def test_retinas_share_the_movie_of_the_same_fixations(tmp_path):
     write_film(tmp_path)
     (tmp_path / "responses/cell_responses_02_fixation_movie.pkl").rename(
@@ -199,21 +226,28 @@ def test_each_bin_shows_a_frame_of_its_retinas_own_noise(noise, name, cells):
 @pytest.mark.parametrize("n", [9, 10, 11, 20, 21])
 def test_trials_that_share_a_part_of_the_film_are_of_one_split(n):
     for seed in range(20):
-        labels = trial_split(n, 0.8, seed)
+        labels = trial_split(np.arange(n), 0.8, seed)
         assert (labels == "train").sum() == int(n * 0.8)
         assert n < 10 or labels[0] == labels[9]
         assert n < 20 or labels[10] == labels[19]
 
 
+def test_trials_that_share_a_part_of_the_film_are_found_by_their_published_numbers():
+    for seed in range(20):
+        labels = trial_split(np.array([19, 3, 10, 9, 4, 0]), 0.5, seed)
+        assert labels[0] == labels[2]
+        assert labels[3] == labels[5]
+
+
 def test_the_split_of_the_published_retina_01_is_that_of_openretina():
-    assert set(np.flatnonzero(trial_split(21, 0.8, 1000) == "validation")) == {12, 18, 20, 2, 4}
+    assert set(np.flatnonzero(trial_split(np.arange(21), 0.8, 1000) == "validation")) == {12, 18, 20, 2, 4}
 
 
 def test_the_split_leaves_global_random_numbers_alone():
     np.random.seed(5)
     expected = np.random.random()
     np.random.seed(5)
-    trial_split(20, 0.8, 1000)
+    trial_split(np.arange(20), 0.8, 1000)
     assert np.random.random() == expected
 
 

@@ -21,13 +21,14 @@ import numpy as np
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders import DatasetCard, h5
 from retina_nb.loaders.choose import choose
+from retina_nb.loaders.download import user_folders
 from retina_nb.loaders.hoefling_2024.cells import GANGLION_CELLS, Filter
 from retina_nb.loaders.hoefling_2024.movie import TRAIN_CLIPS, VALIDATION_CLIPS, read_movie
 from retina_nb.loaders.hoefling_2024.session import read_session
 from retina_nb.loaders.hoefling_2024.timelines import NaturalMovie, Repeated, Screen
 from retina_nb.loaders.hoefling_2024.traces import RATE, TRACES, Shown
-from retina_nb.loaders.hub import dataset_folder
-from retina_nb.loaders.unzip import unpacked
+from retina_nb.loaders.hub import ROOTS, dataset_folder
+from retina_nb.loaders.unzip import is_unpacked, unpacked
 from retina_nb.recording import Recording
 from retina_nb.stimuli import baden
 
@@ -85,7 +86,8 @@ def load(
     has the ``roi_ids`` of the cells that were left out, by reason.
 
     Args:
-        data_dir: folder of the published files, see `dataset_folder`.
+        data_dir: folder of the published files, see `dataset_folder`. The responses are found there by what they
+            hold, in the folder itself or in ``responses``: openretina's subset of the natural movie will do.
         stimulus: one of `STIMULI`.
         resolution: one of `RESOLUTIONS`.
         trace: inferred ``"spikes"``, or the ``"raw"``, ``"preprocessed"`` or ``"detrended"`` fluorescence, in units of
@@ -108,15 +110,19 @@ def load(
     names = wanted(stimulus=stimulus, resolution=resolution)
     if trace not in TRACES:
         raise unknown("trace of hoefling_2024", trace, TRACES)
-    folder = dataset_folder("hoefling_2024", data_dir, names)
+    responses = _own_responses(data_dir)
+    folder = dataset_folder("hoefling_2024", data_dir, names if responses is None else names[1:])
     screen = _screen(stimulus, resolution, [folder / name for name in names[1:]], validation_clips)
     recordings: dict[str, Recording] = {}
     dropped: Counter[str] = Counter()
-    with h5.open_h5(_content(folder / _RESPONSES, ".h5")) as file:
+    seen = 0
+    responses = responses or _content(folder / _RESPONSES, ".h5")
+    with h5.open_h5(responses) as file:
         for session in choose(h5.keys(file), sessions, "hoefling_2024"):
             group = h5.group(file, session)
             if sessions is None and stimulus != "natural" and not _saw(group, screen.shown):
                 continue
+            seen += 1
             kept, why = read_session(group, screen, criteria, trace, _PIXEL_UM[resolution], drop_unusable)
             dropped.update({reason: len(rois) for reason, rois in why.items()})
             if kept is not None and kept.n_neurons >= min_neurons:
@@ -125,10 +131,44 @@ def load(
                 dropped["small session"] += kept.n_neurons
     n = sum(recording.n_neurons for recording in recordings.values())
     account = ", ".join(f"{count} for {reason}" for reason, count in dropped.items() if count) or "none"
+    if not seen:
+        raise UserError(f"hoefling_2024: no session of {responses} saw the stimulus {stimulus}; get the whole file")
     if not recordings:
         raise UserError(f"hoefling_2024: no cell is left, dropped were {account}; loosen the filters")
     _log.info("hoefling_2024: %d cells of %d sessions; dropped were %s", n, len(recordings), account)
     return recordings
+
+
+def _own_responses(data_dir: str | Path | None) -> Path | None:
+    """The user's file of responses under a name of its own; None where the published one is there, or none is.
+
+    Raises:
+        UserError: if there are several.
+    """
+    for named in user_folders("hoefling_2024", data_dir):
+        itself = [named] if data_dir is not None else []
+        for place in (*itself, named / "hoefling_2024", named / ROOTS["hoefling_2024"]):
+            published = place / _RESPONSES
+            if published.exists() or is_unpacked(published):
+                return None
+            files = sorted(file for folder in (place, published.parent) for file in folder.glob("*.h*5"))
+            found = [file for file in files if _has_responses(file)]
+            if len(found) > 1:
+                both = ", ".join(str(file) for file in found)
+                raise UserError(f"hoefling_2024: there are several files of responses, {both}; leave one there")
+            if found:
+                return found[0]
+    return None
+
+
+def _has_responses(file: Path) -> bool:
+    """Whether a file holds sessions of this dataset."""
+    try:
+        with h5.open_h5(file) as opened:
+            groups = [group for key in h5.keys(opened)[:1] if isinstance(group := opened[key], h5py.Group)]
+            return any({"group_assignment", "natural_trigger_times"} <= set(h5.keys(group)) for group in groups)
+    except (UserError, KeyError, OSError):
+        return False
 
 
 def _screen(stimulus: str, resolution: str, files: list[Path], validation_clips: Sequence[int]) -> Screen:

@@ -18,6 +18,7 @@ from retina_nb.loaders.download import cache_dir
 from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
 from retina_nb.loaders.lazy import DrawnFrames
+from retina_nb.loaders.npy import cached_array
 from retina_nb.loaders.splits import label_clips, validation_clips
 from retina_nb.loaders.timelines import alternating
 from retina_nb.recording import Movie, Recording
@@ -133,11 +134,8 @@ def _noise(seed: int, n: int, bits: int) -> Noise:
     """The states for `n` frames of so many bits, from the cache where they were worked out before."""
     path = cache_dir() / "karamanlis_2024" / "noise" / f"states_{seed}_{n}x{bits}_{_STEP}.npy"
     shape = (-(-n // _STEP), 34)
-    try:
-        states = np.load(path)
-    except (OSError, ValueError, EOFError):
-        states = np.empty(0)
-    if states.shape != shape or states.dtype != np.int64:
+    states = cached_array(path, np.int64, shape)
+    if states is None:
         states = np.empty(shape, dtype=np.int64)
         state = ran1.start(seed)
         for step in range(len(states)):

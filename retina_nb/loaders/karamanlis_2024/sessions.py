@@ -202,6 +202,9 @@ def _types(file: h5py.File) -> np.ndarray:
 def _text(file: h5py.File, reference: h5py.Reference) -> str:
     """Text of a MATLAB cell array, which is stored as character codes."""
     try:
-        return "".join(map(chr, np.asarray(file[reference]).ravel()))
+        found = file[reference]
+        if isinstance(found, h5py.Dataset) and not h5.is_elsewhere(found.id):
+            return "".join(map(chr, h5.read_part(found, ()).ravel()))
+        raise TypeError
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, AttributeError):
         raise UserError(f"{h5.place(file, 'typelabels')} cannot be read; the file is damaged, get it again") from None

@@ -1,6 +1,7 @@
 """Mean and standard deviation of a movie that is not held in memory."""
 
 import hashlib
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,9 +13,10 @@ from retina_nb.files import replace_file
 from retina_nb.loaders.download import cache_dir
 from retina_nb.loaders.karamanlis_2024.sessions import Session
 from retina_nb.loaders.normalize import mean_and_std
+from retina_nb.loaders.npy import cached_array
 from retina_nb.recording import Frames
 
-_AT_ONCE = 256  # frames that are summed at a time
+_AT_ONCE = 2**23  # pixels that are summed at a time
 
 
 def cached_statistics(
@@ -31,9 +33,10 @@ def cached_statistics(
     for array in (order, *content):
         digest.update(np.ascontiguousarray(array).data)
     path = cache_dir() / "karamanlis_2024" / "statistics" / f"{session.path.stem}-{digest.hexdigest()}.npy"
-    try:
-        mean, std = np.load(path).tolist()
-    except (OSError, ValueError, EOFError):
+    stored = cached_array(path, np.float64, (2,))
+    if stored is not None and np.isfinite(stored).all():
+        mean, std = stored.tolist()
+    else:
         mean, std = statistics(shown, order, where=f"session {session.name}: the movie of {session.path}")
         with replace_file(path) as temporary:
             np.save(temporary, [mean, std])
@@ -67,8 +70,9 @@ def _in_parts(shown: Frames, order: Int64[np.ndarray, " time"], where: str) -> t
     total = squares = 0.0
     times = np.bincount(order)
     numbers = np.flatnonzero(times)
-    for start in tqdm(range(0, len(numbers), _AT_ONCE), desc=f"Statistics of {where}", disable=None, leave=False):
-        part = numbers[start : start + _AT_ONCE]
+    step = max(1, _AT_ONCE // math.prod(shown.shape[2:]))
+    for start in tqdm(range(0, len(numbers), step), desc=f"Statistics of {where}", disable=None, leave=False):
+        part = numbers[start : start + step]
         frames = shown[0, part].astype(np.float64)
         total += times[part] @ frames.sum(axis=(1, 2))
         squares += times[part] @ np.square(frames).sum(axis=(1, 2))

@@ -6,6 +6,7 @@ of ROI responses, interpolated at the middle of every bin. A frame is a bin, unl
 tell what is for testing, and what was repeated.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from retina_nb.loaders.nwb.stimulus import read_stimulus
 from retina_nb.loaders.on_disk import fits_in_memory
 from retina_nb.recording import Frames, Movie, Recording
 
-_BLOCK = 256  # frames that are read at once
+_BLOCK = 2**24  # pixels that are read at once
 _ABOUT = ("identifier", "session_id", "session_description", "session_start_time", "experiment_description", "notes")
 _SUBJECT = ("subject_id", "species", "strain", "genotype", "sex", "age", "weight", "description")
 
@@ -125,7 +126,7 @@ def _session(
     file: Any, names: Sequence[str] | None, responses: str | None, rate: float | None, axes: str | None, labels: Any
 ) -> _Session:
     shown = read_stimulus(file, names, rate, axes)
-    answer = read_responses(file, responses, shown.starts, shown.ends)
+    answer = read_responses(file, responses, shown.edges)
     split, repeats = label_bins(file, shown, answer.known, **labels)
     return _Session(
         frames=shown.frames,
@@ -184,9 +185,11 @@ def _movie(frames: Any, train: np.ndarray, normalize: bool, channels: tuple[str,
 def _statistics(frames: Frames, numbers: np.ndarray) -> tuple[float, float]:
     """Mean and standard deviation over all pixels of some frames, which need not fit into memory."""
     sums = np.zeros(3)
-    for start in range(0, len(numbers), _BLOCK):
-        pixels = np.asarray(frames[:, numbers[start : start + _BLOCK]], dtype=np.float64)
-        sums += pixels.size, pixels.sum(), (pixels**2).sum()
+    step = max(1, _BLOCK // math.prod((frames.shape[0], *frames.shape[2:])))
+    for start in range(0, len(numbers), step):
+        with np.errstate(over="ignore", invalid="ignore"):
+            pixels = np.asarray(frames[:, numbers[start : start + step]], dtype=np.float32).ravel()
+            sums += pixels.size, pixels.sum(dtype=np.float64), np.einsum("i,i->", pixels, pixels, dtype=np.float64)
     mean = sums[1] / sums[0]
     with np.errstate(invalid="ignore"):  # of pixels that are not finite
         std = np.sqrt(np.maximum(sums[2] / sums[0] - mean**2, 0))

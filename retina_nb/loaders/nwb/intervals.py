@@ -1,5 +1,6 @@
 """What tables of intervals in NWB files tell of bins: what they are for, and which repeat one another."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -8,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.loaders import h5
+from retina_nb.loaders.nwb.responses import check_ragged
 from retina_nb.loaders.nwb.stimulus import Shown
 from retina_nb.loaders.splits import training_labels
 from retina_nb.recording import SPLITS, UNUSED
 
-_BLOCK = 256  # frames that are compared at once
+_BLOCK = 2**24  # pixels that are compared at once
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def label_bins(
     told, rows = _rows(file, shown, table, split_column, stimulus_column)
     split = np.full(len(known), UNUSED if told else "train", dtype="<U10")
     covered = np.zeros(len(known), bool)
+    _check_labels(shown, [*presentations, *rows])
     for one in [*presentations, *rows]:
         split[one.bins] = one.label or split[one.bins]
     for row in rows:
@@ -87,6 +91,22 @@ def label_bins(
     return split, repeats
 
 
+def _check_labels(shown: Shown, stretches: Sequence[_Stretch]) -> None:
+    """A bin that is for one thing must not be for another, too."""
+    labels = np.full(len(shown.numbers), "", dtype="<U10")
+    for one in stretches:
+        if not one.label:
+            continue
+        before = labels[one.bins]
+        if (clash := (before != "") & (before != one.label)).any():
+            at = shown.middles[one.bins[clash.argmax()]]
+            raise UserError(
+                f"what was shown at {at:.6g} s is both for {before[clash.argmax()]} and for {one.label}: rows of the "
+                "table overlap, or one is of a series in test=; mend the table, or name another one as intervals="
+            )
+        labels[one.bins] = one.label
+
+
 def _rows(
     file: Any, shown: Shown, name: str | None, split_column: str | None, stimulus_column: str | None
 ) -> tuple[bool, list[_Stretch]]:
@@ -96,12 +116,12 @@ def _rows(
         return False, []
     splits = _column(table, split_column, ("split",))
     names = _column(table, stimulus_column, ("stimulus", "stimulus_name"))
-    middle = (shown.starts + shown.ends) / 2
+    check_ragged(table)
     rows = []
     for row, (start, stop) in enumerate(zip(table["start_time"][:], table["stop_time"][:], strict=True)):
         if not start <= stop:
             raise UserError(f"row {row} of {table.name} starts at {start} s and stops at {stop} s")
-        bins = np.flatnonzero((middle >= start) & (middle < stop))
+        bins = np.flatnonzero((shown.middles >= start) & (shown.middles < stop))
         label = "" if splits is None else splits[row]
         if label not in (UNUSED, *SPLITS):
             raise UserError(f"row {row} of {table.name} is for {label!r}, known are {', '.join(SPLITS)}")
@@ -127,7 +147,7 @@ def _column(table: Any, name: str | None, usual: Sequence[str]) -> list[str] | N
     if name is not None and name not in table.colnames:
         raise unknown(f"column of {table.name}", name, table.colnames)
     found = name or next((one for one in usual if one in table.colnames), None)
-    return None if found is None else [str(value) for value in table[found][:]]
+    return None if found is None else [h5.text(value) for value in table[found][:]]
 
 
 def _repeats(stretches: Sequence[_Stretch], shown: Shown, split: np.ndarray) -> dict[str, np.ndarray]:
@@ -155,6 +175,10 @@ def _repeats(stretches: Sequence[_Stretch], shown: Shown, split: np.ndarray) -> 
                 continue
             length = min(len(one.bins) for one in trials)
             bins = np.stack([one.bins[:length] for one in trials])
+            if len(np.unique(bins)) < bins.size:
+                raise UserError(
+                    f"repeats of {name or 'the test stimulus'} overlap in time; mend the table of intervals"
+                )
             for one in bins[1:]:
                 if np.array_equal(numbers[one], numbers[bins[0]]) or _copies(shown, one, bins[0]):
                     numbers[one] = numbers[bins[0]]
@@ -167,8 +191,8 @@ def _repeats(stretches: Sequence[_Stretch], shown: Shown, split: np.ndarray) -> 
 
 def _copies(shown: Shown, bins: np.ndarray, others: np.ndarray) -> bool:
     """Whether frames of different numbers look the same."""
-    blocks = range(0, len(bins), _BLOCK)
-    pairs = ((shown.numbers[one[at : at + _BLOCK]] for one in (bins, others)) for at in blocks)
+    step = max(1, _BLOCK // math.prod((shown.frames.shape[0], *shown.frames.shape[2:])))
+    pairs = ((shown.numbers[one[at : at + step]] for one in (bins, others)) for at in range(0, len(bins), step))
     return all(np.array_equal(*(shown.frames[:, numbers] for numbers in pair)) for pair in pairs)
 
 

@@ -1,5 +1,7 @@
 """Spikes of units and responses of ROIs in NWB files, bin by bin, and what is known of the cells."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,8 +9,12 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.loaders import h5
+from retina_nb.loaders.binning import check_rate, count_spikes, even_edges
+from retina_nb.memory import check_memory
 
 UNITS = "units"
+_log = logging.getLogger(__name__)
 
 # Columns of a table of units that are about single spikes, or links to other tables.
 _NOT_OF_CELLS = {"spike_times", "obs_intervals", "electrodes", "electrode_group", "waveforms"}
@@ -31,15 +37,13 @@ class Responses:
     neurons: dict[str, np.ndarray]
 
 
-def read_responses(
-    file: Any, name: str | None, starts: Float64[np.ndarray, " time"], ends: Float64[np.ndarray, " time"]
-) -> Responses:
+def read_responses(file: Any, name: str | None, edges: Sequence[Float64[np.ndarray, " _"]]) -> Responses:
     """Read the responses in bins.
 
     Args:
         file: an open NWB file.
         name: ``"units"`` or a series of ROI responses; by default the units, or the only such series.
-        starts, ends: of each bin (s).
+        edges: of the bins of every presentation (s).
 
     Raises:
         UserError: if there are none or several, they are empty, or were all recorded at other times.
@@ -56,11 +60,11 @@ def read_responses(
         )
     if name not in choices:
         raise unknown("responses", name, choices)
-    found = _of_units(file.units, starts, ends) if name == UNITS else _of_rois(traces[name], starts, ends)
+    found = _of_units(file.units, edges) if name == UNITS else _of_rois(traces[name], edges)
     if not found.known.any():
         raise UserError(
-            f"{name} were not recorded while the stimulus was shown, from {starts[0]:.6g} to {ends[-1]:.6g} s; do "
-            "their clocks agree?"
+            f"{name} were not recorded while the stimulus was shown, from {edges[0][0]:.6g} to {edges[-1][-1]:.6g} s; "
+            "do their clocks agree?"
         )
     return found
 
@@ -77,54 +81,124 @@ def _roi_series(file: Any) -> dict[str, Any]:
     }
 
 
-def _of_units(units: Any, starts: np.ndarray, ends: np.ndarray) -> Responses:
+def _of_units(units: Any, edges: Sequence[np.ndarray]) -> Responses:
     if "spike_times" not in units.colnames or not len(units):
         raise UserError(f"the units have {'no column spike_times' if len(units) else 'no rows'}")
+    check_ragged(units)
+    starts, ends = (np.concatenate([one[cut] for one in edges]) for cut in (np.s_[:-1], np.s_[1:]))
+    check_memory(8 * len(starts) * len(units), f"{len(units)} units in {len(starts)} bins")
     counts = np.zeros((len(starts), len(units)), np.float32)
     for unit in range(len(units)):
         times = np.sort(np.asarray(units["spike_times"][unit], dtype=np.float64))
         if not np.isfinite(times).all():
             raise UserError(f"unit {unit} has spike times that are not finite")
-        counts[:, unit] = np.searchsorted(times, ends) - np.searchsorted(times, starts)
-    known = np.ones(len(starts), bool)
+        counts[:, unit] = np.concatenate([count_spikes(times, one) for one in edges])
+    known, observed = np.ones(len(starts), bool), np.ones(len(units), bool)
     if "obs_intervals" in units.colnames:
-        for unit in range(len(units)):
-            known &= _inside(np.asarray(units["obs_intervals"][unit]).reshape(-1, 2), starts, ends)
+        known, observed = _observed(units, starts, ends)
     elif not counts.any():
         known[:] = False
     counts[~known] = 0
-    return Responses(counts, known, "spikes/bin", _columns(units) | _electrodes(units))
+    neurons = {name: values[observed] for name, values in (_columns(units) | _electrodes(units)).items()}
+    return Responses(counts[:, observed], known, "spikes/bin", neurons)
 
 
-def _inside(intervals: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def _observed(
+    units: Any, starts: np.ndarray, ends: np.ndarray
+) -> tuple[Bool[np.ndarray, " time"], Bool[np.ndarray, " unit"]]:
+    """Bins in which all units were observed that are kept, and which these are: those observed during the stimulus.
+
+    A unit whose list of intervals is empty does not tell, and counts as observed all the time.
+    """
+    known, observed, silent = np.ones(len(starts), bool), np.ones(len(units), bool), []
+    for unit in range(len(units)):
+        intervals = np.asarray(units["obs_intervals"][unit], dtype=np.float64)
+        if intervals.size % 2 or not np.isfinite(intervals).all():
+            raise UserError(f"unit {unit} must have a start and a stop (s) for each of its obs_intervals")
+        if not intervals.size:
+            silent.append(unit)
+            continue
+        inside = _inside(intervals.reshape(-1, 2), starts, ends)
+        observed[unit] = inside.any()
+        known &= inside if observed[unit] else True
+    if not observed.any():
+        return observed[:1].repeat(len(starts)), ~observed
+    if silent:
+        _log.warning("%s no obs_intervals: taken as recorded all the time", _named(silent, units, "has", "have"))
+    if left_out := np.flatnonzero(~observed).tolist():
+        _log.warning("%s not observed while the stimulus was shown: left out", _named(left_out, units, "was", "were"))
+    return known, observed
+
+
+def _named(numbers: list[int], units: Any, one: str, several: str) -> str:
+    who = f"unit {numbers[0]} {one}" if len(numbers) == 1 else f"units {', '.join(map(str, numbers))} {several}"
+    return f"{units.container_source}: {who}"
+
+
+def _inside(intervals: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Bool[np.ndarray, " time"]:
     """Whether a bin is within one of some intervals, but for a tenth of it."""
     slack = 0.1 * (ends - starts)
-    begin, end = intervals.T[:, :, None]
-    return ((starts + slack >= begin) & (ends - slack <= end)).any(axis=0)
+    begin, end = intervals[np.argsort(intervals[:, 0])].T
+    latest = np.append(-np.inf, np.maximum.accumulate(end))  # of the intervals that have begun
+    return ends - slack <= latest[np.searchsorted(begin, starts + slack, side="right")]
 
 
-def _of_rois(series: Any, starts: np.ndarray, ends: np.ndarray) -> Responses:
-    traces = np.asarray(series.data[:], dtype=np.float64) * series.conversion + series.offset
+def _of_rois(series: Any, edges: Sequence[np.ndarray]) -> Responses:
+    traces = h5.values(series.data).astype(np.float64) * series.conversion + series.offset
     traces = traces[:, None] if traces.ndim == 1 else traces
-    rois = series.rois.table[np.asarray(series.rois.data[:])] if series.rois is not None else None
+    rois = None if series.rois is None else _table_of_rois(series)
     if traces.ndim != 2 or not traces.size or (rois is not None and len(rois) != traces.shape[1]):
         raise UserError(
             f"{series.name} must be (time, ROI) of {'any' if rois is None else len(rois)} ROIs, its shape is "
             f"{series.data.shape}"
         )
     if series.rate is not None:
-        times = float(series.starting_time or 0.0) + np.arange(len(traces)) / series.rate
+        rate = check_rate(series.rate, f"the rate of {series.name}")
+        times = even_edges(float(series.starting_time or 0.0), len(traces), rate)[:-1]
     else:
-        times = np.asarray(series.timestamps[:], dtype=np.float64)
+        times = h5.values(series.timestamps).astype(np.float64)
     if len(times) != len(traces) or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
         raise UserError(
             f"{series.name} must have a time for each of its {len(traces)} samples, each later than the one before"
         )
-    middle = (starts + ends) / 2
+    middle = np.concatenate([(one[:-1] + one[1:]) / 2 for one in edges])
     values = np.stack([np.interp(middle, times, trace) for trace in traces.T], axis=1).astype(np.float32)
     known = (middle >= times[0]) & (middle <= times[-1])
     values[~known] = 0
     return Responses(values, known, str(series.unit), {} if rois is None else _rois(rois))
+
+
+def _table_of_rois(series: Any) -> Any:
+    """The rows of the table of ROIs that a series has traces of."""
+    table, numbers = series.rois.table, h5.values(series.rois.data)
+    if numbers.dtype.kind not in "iu" or (len(numbers) and not (numbers.min() >= 0 and numbers.max() < len(table))):
+        raise UserError(f"{series.name} must have traces of ROIs 0 to {len(table) - 1}, its rois are {numbers}")
+    check_ragged(table)
+    return table[numbers]
+
+
+def check_ragged(table: Any) -> None:
+    """Check the columns of a table whose rows are lists, or numbers of rows of another table.
+
+    Raises:
+        UserError: if the ends of the lists fall, or are beyond what there is; or there is no such row.
+    """
+    for column in table.columns:
+        data = getattr(column, "data", ())
+        if hasattr(column, "target"):  # the ends of the lists in another column
+            ends, n = h5.values(data), len(column.target.data)
+            if ends.dtype.kind not in "iu" or ends.ndim != 1 or (np.diff(ends.astype(object)) < 0).any():
+                raise UserError(
+                    f"{column.name} of {table.name} must have ends of lists that never fall; is it damaged?"
+                )
+            if len(ends) and not (ends[0] >= 0 and ends[-1] <= n):
+                raise UserError(f"{column.name} of {table.name} ends at {ends[-1]}, {column.target.name} has {n} rows")
+        elif hasattr(column, "table"):  # rows of another table
+            rows, n = h5.values(data), len(column.table)
+            if rows.dtype.kind not in "iu" or (len(rows) and not (rows.min() >= 0 and rows.max() < n)):
+                raise UserError(f"{column.name} of {table.name} has rows that {column.table.name} does not have")
+        else:
+            h5.check_size(data)
 
 
 def _columns(table: Any) -> dict[str, np.ndarray]:
@@ -137,12 +211,12 @@ def _columns(table: Any) -> dict[str, np.ndarray]:
 
 
 def _is_plain(values: np.ndarray, rows: int) -> bool:
-    text = values.dtype == object and all(isinstance(one, str) for one in values.flat)
+    text = values.dtype == object and all(isinstance(one, str | bytes) for one in values.flat)
     return values.shape == (rows,) and (values.dtype.kind in "fiubUS" or text)
 
 
 def _as_text(values: np.ndarray) -> np.ndarray:
-    return values.astype(str) if values.dtype.kind in "OS" else values
+    return np.array([h5.text(one) for one in values]) if values.dtype.kind in "OS" else values
 
 
 def _electrodes(units: Any) -> dict[str, np.ndarray]:
@@ -156,7 +230,7 @@ def _electrodes(units: Any) -> dict[str, np.ndarray]:
             found[f"electrode_{name}"] = np.array([table[name].mean() for table in tables], dtype=np.float64)
     for name in ("location", "group_name"):
         if all(name in table.columns and len(table) for table in tables):
-            found[f"electrode_{name}"] = np.array([str(table[name].iloc[0]) for table in tables])
+            found[f"electrode_{name}"] = np.array([h5.text(table[name].iloc[0]) for table in tables])
     return found
 
 

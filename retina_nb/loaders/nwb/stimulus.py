@@ -9,12 +9,18 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.loaders import h5
+from retina_nb.loaders.binning import check_rate, even_edges
 from retina_nb.loaders.joined import JoinedFrames
 from retina_nb.loaders.on_disk import OnDiskFrames, fits_in_memory
+from retina_nb.memory import check_memory
 from retina_nb.recording import Frames
 
 # A step of so many frames is a pause, after which a new presentation starts.
 _PAUSE = 1.5
+# Seconds after the start of a session that nobody records; times of day since 1970 are earlier.
+_LATEST = 1e11
+_BYTES_PER_BIN = 64  # of edges, numbers and labels
 # Frames that are so much shorter or longer than the others are not a rate.
 _JITTER = 0.2
 
@@ -26,7 +32,7 @@ class Shown:
     Args:
         frames: (channel, frame, height, width) all frames, as they are stored.
         numbers: which frame each bin showed.
-        starts, ends: of each bin (s).
+        edges: for every presentation, the edges of its bins (s): bins share them, and presentations do not overlap.
         onsets: bins with which a presentation starts.
         names: for every presentation, the name of its series.
         rate: bins per second.
@@ -34,11 +40,15 @@ class Shown:
 
     frames: Frames
     numbers: Int64[np.ndarray, " time"]
-    starts: Float64[np.ndarray, " time"]
-    ends: Float64[np.ndarray, " time"]
+    edges: tuple[Float64[np.ndarray, " _"], ...]
     onsets: Int64[np.ndarray, " presentation"]
     names: tuple[str, ...]
     rate: float
+
+    @property
+    def middles(self) -> Float64[np.ndarray, " time"]:
+        """The middle of each bin (s)."""
+        return np.concatenate([(one[:-1] + one[1:]) / 2 for one in self.edges])
 
 
 @dataclass(frozen=True)
@@ -56,8 +66,7 @@ class _Presentation:
 
     name: str
     numbers: Int64[np.ndarray, " time"]
-    starts: Float64[np.ndarray, " time"]
-    ends: Float64[np.ndarray, " time"]
+    edges: Float64[np.ndarray, " edge"]
 
 
 def read_stimulus(file: Any, names: Sequence[str] | None, rate: float | None, axes: str | None) -> Shown:
@@ -73,8 +82,8 @@ def read_stimulus(file: Any, names: Sequence[str] | None, rate: float | None, ax
         UserError: if a series is missing, empty or of another kind, its times are not possible, or series do not
             fit together.
     """
-    if rate is not None and not (np.isfinite(rate) and rate > 0):
-        raise UserError(f"rate must be a positive number of bins per second, not {rate}")
+    if rate is not None:
+        check_rate(rate, "rate")
     parts: dict[str, _Part] = {}
     presentations: list[_Presentation] = []
     for series in _series(file, names):
@@ -89,17 +98,17 @@ def read_stimulus(file: Any, names: Sequence[str] | None, rate: float | None, ax
                 f"{part.frames.shape[1]}"
             )
         presentations += _presentations(series, part.first + numbers, rate)
-    presentations.sort(key=lambda one: one.starts[0])
-    starts = np.concatenate([one.starts for one in presentations])
-    ends = np.concatenate([one.ends for one in presentations])
-    found_rate = rate or float(f"{1 / np.median(ends - starts):.9g}")  # without the noise of subtractions
+    presentations.sort(key=lambda one: one.edges[0])
+    lengths = np.concatenate([np.diff(one.edges) for one in presentations])
+    found_rate = rate or float(f"{1 / np.median(lengths):.9g}")  # without the noise of subtractions
     _check_times(presentations, found_rate)
+    for one, following in pairwise(presentations):  # rounding must not count a spike in both
+        one.edges[-1] = min(one.edges[-1], following.edges[0])
     return Shown(
         frames=_joined(list(parts.values())),
         numbers=np.concatenate([one.numbers for one in presentations]),
-        starts=starts,
-        ends=ends,
-        onsets=np.cumsum([0, *(len(one.starts) for one in presentations)])[:-1],
+        edges=tuple(one.edges for one in presentations),
+        onsets=np.cumsum([0, *(len(one.numbers) for one in presentations)])[:-1],
         names=tuple(one.name for one in presentations),
         rate=float(found_rate),
     )
@@ -128,7 +137,7 @@ def _source_and_numbers(series: Any) -> tuple[Any, np.ndarray]:
     if not isinstance(series, IndexSeries):
         _check_inside(series)
         return series, np.arange(len(series.data))
-    numbers = np.asarray(series.data[:])
+    numbers = h5.values(series.data)
     if numbers.dtype.kind not in "iu" or numbers.ndim != 1 or not len(numbers):
         raise UserError(f"{series.name} must have numbers of frames (time,), not {numbers.dtype} {numbers.shape}")
     source = series.indexed_images if series.indexed_images is not None else series.indexed_timeseries
@@ -172,7 +181,7 @@ def _told_axes(source: Any) -> str:
 def _images(source: Any, axes: str) -> np.ndarray:
     if source.order_of_images is None:
         raise UserError(f"the images of {source.name} have no order (order_of_images), so that numbers tell nothing")
-    images = [np.asarray(image.data[:]) for image in source.order_of_images[:]]
+    images = [h5.values(image.data) for image in source.order_of_images[:]]
     if not images or len({image.shape for image in images}) > 1 or images[0].ndim not in (2, 3):
         shapes = ", ".join(sorted({str(image.shape) for image in images})) or "nothing"
         raise UserError(f"the images of {source.name} must be of one size (x, y) or (x, y, channel), there is {shapes}")
@@ -195,43 +204,50 @@ def _joined(parts: Sequence[_Part]) -> Frames:
 
 
 def _presentations(series: Any, numbers: np.ndarray, rate: float | None) -> list[_Presentation]:
-    times, duration = _times(series, len(numbers))
-    edges = [0, *(np.flatnonzero(np.diff(times) > _PAUSE * duration) + 1), len(times)]
+    edges, duration = _frame_edges(series, len(numbers))
+    cuts = [0, *(np.flatnonzero(np.diff(edges[:-1]) > _PAUSE * duration) + 1), len(numbers)]
     found = []
-    for first, last in pairwise(edges):
-        starts, part = times[first:last], numbers[first:last]
-        ends = np.append(starts[1:], starts[-1] + duration)
+    for first, last in pairwise(cuts):
+        mine, part = edges[first : last + 1].copy(), numbers[first:last]
+        if last < len(numbers):  # what follows comes after a pause
+            mine[-1] = mine[-2] + duration
         if rate is not None:
-            bins = starts[0] + np.arange(max(1, round((ends[-1] - starts[0]) * rate))) / rate
-            part = part[np.searchsorted(starts, bins + 0.5 / rate, side="right") - 1]
-            starts, ends = bins, bins + 1 / rate
-        found.append(_Presentation(series.name, part, starts, ends))
+            starts, bins = mine[:-1], max(1, round((mine[-1] - mine[0]) * rate))
+            check_memory(_BYTES_PER_BIN * bins, f"{series.name} in {bins} bins (rate={rate:g})")
+            mine = even_edges(mine[0], bins, rate)
+            part = part[np.searchsorted(starts, (mine[:-1] + mine[1:]) / 2, side="right") - 1]
+        found.append(_Presentation(series.name, part, mine))
     return found
 
 
 def _check_times(presentations: Sequence[_Presentation], rate: float) -> None:
     for one in presentations:
-        lengths = one.ends - one.starts
+        lengths = np.diff(one.edges)
         if (abs(lengths * rate - 1) > _JITTER).any():
             raise UserError(
                 f"the frames of {one.name} last from {lengths.min():.3g} to {lengths.max():.3g} s, the median of all "
                 f"stimuli is {1 / rate:.3g} s; give rate= to bin them evenly, or choose series by stimulus="
             )
     for one, following in pairwise(presentations):
-        if following.starts[0] < one.ends[-1] - 0.5 / rate:
+        if following.edges[0] < one.edges[-1] - 0.5 / rate:
             raise UserError(
-                f"{following.name} starts at {following.starts[0]:.6g} s, before {one.name} ends at "
-                f"{one.ends[-1]:.6g} s; choose one by stimulus="
+                f"{following.name} starts at {following.edges[0]:.6g} s, before {one.name} ends at "
+                f"{one.edges[-1]:.6g} s; choose one by stimulus="
             )
 
 
-def _times(series: Any, n: int) -> tuple[np.ndarray, float]:
-    """When each frame appeared, and for how long it was on screen (s)."""
+def _frame_edges(series: Any, n: int) -> tuple[np.ndarray, float]:
+    """When each frame appeared and the last one went, and for how long a frame was on screen (s)."""
     if series.rate is not None:
-        return float(series.starting_time or 0.0) + np.arange(n) / series.rate, 1 / float(series.rate)
-    times = np.asarray(series.timestamps[:], dtype=np.float64)
-    if len(times) != n:
+        rate, start = check_rate(series.rate, f"the rate of {series.name}"), float(series.starting_time or 0.0)
+        if not abs(start) < _LATEST:
+            raise UserError(f"{series.name} starts at {start:g} s; mend its starting_time")
+        return even_edges(start, n, rate), 1 / rate
+    times = h5.values(series.timestamps).astype(np.float64)
+    if times.shape != (n,):
         raise UserError(f"{series.name} has {n} frames, but {len(times)} timestamps")
-    if n < 2 or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
+    if n < 2 or not (np.abs(times) < _LATEST).all() or (np.diff(times) <= 0).any():
         raise UserError(f"the timestamps of {series.name} must be at least two and each later than the one before")
-    return times, float(np.median(np.diff(times)))
+    duration = float(np.median(np.diff(times)))
+    check_rate(1 / duration, f"one frame per {duration:g} s, as the timestamps of {series.name} have it,")
+    return np.append(times, times[-1] + duration), duration

@@ -69,7 +69,8 @@ def load(
         retinas: which retinas; by default all that the stimulus was shown to.
         excluded_cells: numbers of the cells to leave out by retina; by default those that respond unreliably, as the
             authors have them. ``{}`` keeps all.
-        stimulus_seed: use only trials of this seed (2022 or 2023), where they are told apart.
+        stimulus_seed: use only trials of this seed (2022 or 2023), where they are told apart. Retina 01 then has no
+            test trials with seed 2023, because the test movie that they showed is not published.
         train_fraction: part of the running trials that is for training.
         seed: which trials.
         crop: pixels cut off the stimulus at the top, bottom, left and right.
@@ -102,7 +103,7 @@ def load(
             movie, running, frozen = _film(folder, retina, movies, crop=edges, **sizes)
         else:
             movie, running, frozen = _noise(folder, retina, movies, edges)
-        labels = trial_split(len(retina.running), train_fraction, seed)
+        labels = trial_split(retina.trials, train_fraction, seed)
         neurons = {"cell": retina.cells}
         if locations:
             upside_down = stimulus == "natural_movie"

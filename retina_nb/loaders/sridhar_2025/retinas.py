@@ -1,5 +1,6 @@
 """Responses of a retina, and where the receptive fields of its cells are."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,9 @@ from retina_nb.pickles import load_pickle
 
 # In the film the end of trial 9 repeats the start of trial 0, and that of trial 19 the start of trial 10.
 _ALIKE = ((0, 9), (10, 19))
-# Retina 01 saw another test movie in its later trials.
+# Retina 01 saw another test movie in its later trials, those of seed 2023. It is not known which.
 _SAME_TEST = {"01": 10}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Retina:
         name: ``"01"`` to ``"04"``.
         running: (trial, time, neuron) to running stimuli.
         trials: the published number of each of these trials, which tells what was shown.
-        frozen: (trial, time, neuron) to the frozen stimulus; one trial if only the average is published.
+        frozen: (trial, time, neuron) to the frozen stimulus; one trial if only the average is published, none if no
+            trial showed the one that is published.
         cells: the published number of each cell.
     """
 
@@ -44,7 +47,8 @@ def read_retina(path: Path, name: str, excluded: Sequence[int], stimulus_seed: i
         path: the pickle.
         name: which retina.
         excluded: numbers of the cells that are left out.
-        stimulus_seed: keep only trials of this seed, where the file tells them apart.
+        stimulus_seed: keep only trials of this seed, where the file tells them apart. Trials of the frozen stimulus are
+            left out, with a warning, where they showed another one than the published.
 
     Raises:
         UserError: if the file is missing, damaged or of another kind, a cell or seed does not exist, or no cell is
@@ -69,14 +73,20 @@ def read_retina(path: Path, name: str, excluded: Sequence[int], stimulus_seed: i
     frozen = frozen[..., None] if frozen.ndim == 2 else frozen
     trials = np.arange(running.shape[2])
     told_apart = "seeds" in content or "trial_separation" in content
+    test_trials = np.arange(frozen.shape[2])
     if stimulus_seed is not None and told_apart:
-        trials = _trials_of(content, stimulus_seed, path)
-        test_trials = trials
-    else:
-        test_trials = np.arange(frozen.shape[2])
-        if told_apart:
-            test_trials = test_trials[: _SAME_TEST.get(name)]
-    if trials.max() >= running.shape[2] or test_trials.max() >= frozen.shape[2]:
+        trials = test_trials = _trials_of(content, stimulus_seed, path)
+    if told_apart and name in _SAME_TEST:
+        same = test_trials < _SAME_TEST[name]
+        if stimulus_seed is not None and not same.all():
+            _log.warning(
+                "sridhar_2025: trials of the test movie that retina %s saw with seed %d are left out: it was not the "
+                "published one",
+                name,
+                stimulus_seed,
+            )
+        test_trials = test_trials[same]
+    if trials.max() >= running.shape[2] or (test_trials >= frozen.shape[2]).any():
         raise UserError(
             f"{path}: trial_separation has trial {trials.max()}, train_responses {running.shape[2]} trials and "
             f"test_responses {frozen.shape[2]}; is the file damaged?"
@@ -91,24 +101,26 @@ def read_retina(path: Path, name: str, excluded: Sequence[int], stimulus_seed: i
     )
 
 
-def trial_split(n: int, train_fraction: float, seed: int) -> np.ndarray:
+def trial_split(trials: Int64[np.ndarray, " trial"], train_fraction: float, seed: int) -> np.ndarray:
     """(trial,) ``"train"`` or ``"validation"``: drawn at random, until trials that share a part of their movie agree.
 
     Args:
-        n: number of trials.
+        trials: the published number of each trial.
         train_fraction: part that is for training, rounded down to whole trials.
         seed: fixes the draw.
 
     Raises:
         UserError: if a fraction or seed is not possible, or no trial would be for training.
     """
+    n = len(trials)
     if not 0 < train_fraction <= 1 or not 0 <= seed < 2**32 or int(n * train_fraction) < 1:
         raise UserError(
             f"sridhar_2025: train_fraction must be above 0 and at most 1, leave one of {n} trials, and the seed be at "
             f"least 0, not {train_fraction} and {seed}"
         )
     rng = np.random.RandomState(seed)  # the generator of openretina, without its global state
-    pairs = [pair for pair in _ALIKE if max(pair) < n]
+    places = {int(trial): place for place, trial in enumerate(trials)}
+    pairs = [(places[a], places[b]) for a, b in _ALIKE if a in places and b in places]
     while True:
         train = np.isin(np.arange(n), rng.permutation(n)[: int(n * train_fraction)])
         if all(train[a] == train[b] for a, b in pairs):
@@ -209,8 +221,9 @@ def _trials_of(content: dict, seed: int, path: Path) -> np.ndarray:
     if seed not in separation:
         raise unknown(f"stimulus seed of {path}", str(seed), map(str, separation))
     trials = np.asarray(separation[seed])
-    if trials.dtype.kind not in "iu" or trials.ndim != 1 or not len(trials) or trials.min() < 0:
-        raise UserError(f"{path}: trial_separation[{seed}] must be a list of trials; is the file damaged?")
+    numbers = trials.dtype.kind in "iu" and trials.ndim == 1 and len(trials) > 0
+    if not numbers or trials.min() < 0 or len(np.unique(trials)) < len(trials):
+        raise UserError(f"{path}: trial_separation[{seed}] must be a list of distinct trials; is the file damaged?")
     return trials.astype(np.int64)
 
 
