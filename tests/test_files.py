@@ -1,6 +1,3 @@
-import json
-
-import numpy as np
 import pytest
 
 import retina_nb as rnb
@@ -25,25 +22,6 @@ def test_an_old_file_survives_a_failed_write(tmp_path):
     with pytest.raises(RuntimeError), replace_file(path):
         raise RuntimeError
     assert path.read_text() == "old"
-
-
-def test_results_are_plain_json_with_versions_and_memory(tmp_path):
-    path = rnb.write_results(
-        tmp_path / "run", score=np.float32(0.5), undefined=float("nan"), many=np.arange(2), no=None
-    )
-    results = json.loads(path.read_text())
-    assert results["score"] == 0.5
-    assert results["undefined"] is None
-    assert results["no"] is None
-    assert results["many"] == [0, 1]
-    assert results["peak_memory_gb"] > 0.05
-    assert {"python", "retina_nb", "torch"} <= results["versions"].keys()
-
-
-def test_results_in_a_folder_that_cannot_be_written_are_refused(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(rnb.UserError, match="cannot write"):
-        rnb.write_results(tmp_path / "file", score=1)
 
 
 def test_a_folder_is_not_written_over(tmp_path):

@@ -46,13 +46,13 @@ class _Disk(io.RawIOBase):
         rest = memoryview(data)
         size = len(rest)
         while len(rest) and self._failure is None:  # a disk may take a part
-            rest = rest[self._attempt(lambda: self._raw.write(rest)) or 0 :]
+            rest = rest[self._attempt(self._raw.write, rest) or 0 :]
         return size
 
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer, with zeros where nothing was written."""
         rest = memoryview(buffer)
-        while len(rest) and (read := self._attempt(lambda: self._raw.readinto(rest)) or 0):
+        while len(rest) and (read := self._attempt(self._raw.readinto, rest) or 0):
             rest = rest[read:]
         rest[:] = bytes(len(rest))
         return len(buffer)
@@ -64,11 +64,11 @@ class _Disk(io.RawIOBase):
         return self._raw.tell()
 
     def truncate(self, size: int | None = None) -> int:
-        return self._attempt(lambda: self._raw.truncate(size)) or 0
+        return self._attempt(self._raw.truncate, size) or 0
 
-    def _attempt(self, act: Callable[[], int | None]) -> int | None:
+    def _attempt(self, act: Callable[[Any], int | None], argument: Any) -> int | None:
         try:
-            return act()
+            return act(argument)
         except BaseException as error:  # Ctrl-C, too
             self._failure = self._failure or error
             return None
