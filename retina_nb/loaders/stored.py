@@ -95,7 +95,7 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
     """
     found: dict[str, Recording] = {}
     known: list[str] = []
-    for file in files_in(Path(path)):
+    for file in files_in(expand_path(path)):
         with h5.open_h5(file) as opened:
             movies: dict[str, Movie] = {}
             for name, group in _sessions(opened):

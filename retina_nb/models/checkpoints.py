@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import retina_nb
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import replace_file
+from retina_nb.files import expand_path, replace_file
 
 _KEY, _DIGEST = "retina_nb", "sha256"
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
@@ -42,7 +42,12 @@ class Stored:
 
 
 def save_model(model: Any, path: str | Path) -> Path:
-    """Write a twin or another model of this package; returns its path. See `load_twin`."""
+    """Write a twin or another model of this package; returns its path. See `load_twin`.
+
+    Raises:
+        UserError: if the file cannot be written, as on a full disk. An older one stays as it was.
+    """
+    path = expand_path(path)
     arrays: dict[str, Tensor] = {}
     card = {
         "kind": model.kind,
@@ -53,9 +58,10 @@ def save_model(model: Any, path: str | Path) -> Path:
     }
     tensors = {name: value.detach().contiguous().cpu() for name, value in model.state_dict().items()} | arrays
     metadata = {_KEY: json.dumps(card)}
+    content = save(tensors, metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
     with replace_file(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
-    return Path(path)
+        temporary.write_bytes(content)
+    return path
 
 
 def load_twin(
@@ -85,7 +91,7 @@ def load_twin(
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
-    path = Path(path_or_name)
+    path = expand_path(path_or_name)
     stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
     stored.about |= about or {}
     parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
