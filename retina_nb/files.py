@@ -1,39 +1,118 @@
-"""Writing files so that nobody ever finds half of one."""
+"""Paths as users give them, and writing files so that nobody ever finds half of one."""
 
+import errno
+import hashlib
 import os
+import platform
+import re
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 from retina_nb.errors import UserError
 
+_TEMPORARY = re.compile(r"\.retina_nb-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{8}(\..*)?")
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
-@contextmanager
-def replace_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
+# How many more files are written to a folder before it is searched for remains again, which takes long in a large one.
+_unsearched: dict[Path, int] = {}
+
+
+def expand_path(path: Any) -> Path:
+    """A path of the user's, with ``~`` and ``~name`` as the home folders that they mean.
+
+    Args:
+        path: text, or a `Path`.
 
     Raises:
-        UserError: if the folder cannot be made or written, or `path` is one.
+        UserError: if it is empty, is no text, or nobody of that name has a home folder here.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
+        raise UserError(f"a path must be text, not {path!r}")
+    text = os.fspath(path)
+    if not text.strip():
+        raise UserError("the path is empty: give the name of a file or folder, '.' for the current folder")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".", suffix=path.suffix, dir=path.parent)
-    except OSError as error:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        raise UserError(f"no file can have the name {text!r}: it has half a character") from None
+    if "\0" in text:
+        raise UserError(f"no file can have the name {text!r}: it has a null character")
+    expanded = Path(os.path.expanduser(text))
+    if expanded.parts[0].startswith("~") and not expanded.exists():
+        raise UserError(f"there is no home folder {expanded.parts[0]} for {text}; give the path without ~")
+    return expanded
+
+
+def absolute_path(path: Any) -> Path:
+    """A path of the user's that keeps its meaning in every working directory.
+
+    Raises:
+        UserError: see `expand_path`, or if it is relative and the working directory is gone.
+    """
+    expanded = expand_path(path)
+    try:
+        return expanded.absolute()
+    except FileNotFoundError:
         raise UserError(
-            f"cannot write {path}: {error.strerror or error}; choose a folder that can be written"
+            f"{expanded} is in the working directory, which has been deleted; change to another one, or give a path "
+            "that begins with /"
         ) from None
-    os.close(handle)
-    temporary = Path(name)
+
+
+@contextmanager
+def writing(path: str | Path, advice: str = "choose a folder that can be written") -> Iterator[None]:
+    """Turn what the system says of a disk into one sentence.
+
+    Args:
+        path: what is being written, a file or a folder.
+        advice: what else to do than to make room, if the disk is not full.
+
+    Raises:
+        UserError: naming the path, if it cannot be written or the disk is full.
+    """
     try:
-        yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        yield
+    except OSError as error:
+        full = error.errno in _FULL
+        # NumPy says only how many items it wrote, without a number of the error.
+        reason = error.strerror or f"is the disk full? {error}"
+        advice = "make room, or choose a folder on another disk" if full else advice
+        raise UserError(f"cannot write {path}: {reason}; {advice}") from None
+
+
+@contextmanager
+def replace_file(path: str | Path, advice: str = "choose a folder that can be written") -> Iterator[Path]:
+    """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
+
+    What processes of this machine left in the folder when they were killed is removed.
+
+    Args:
+        path: the file.
+        advice: see `writing`.
+
+    Raises:
+        UserError: if the folder cannot be made or written, or `path` is one, or the disk is full.
+    """
+    path = expand_path(path)
+    with writing(path, advice):
+        if path.is_dir():
+            raise UserError(f"cannot write {path}: it is a folder; give the name of a file")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_remains(path.parent)
+        # Its name tells who writes it. Its folder is that of `path`: only within one is replacing a single step.
+        temporary = path.with_name(f".retina_nb-{_machine()}-{os.getpid()}-{uuid4().hex[:8]}{path.suffix}")
+        try:
+            temporary.touch(exist_ok=False)
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
 
 def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None:
@@ -44,7 +123,48 @@ def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None
         temporary.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", encoding="utf-8")
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """A folder for temporary files, removed in the end.
+
+    Raises:
+        UserError: if there is no place for one.
+    """
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="retina_nb-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UserError(
+            f"there is no folder for temporary files ({error.strerror or error}); set TMPDIR to one that can be written"
+        ) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _remove_remains(folder: Path) -> None:
+    """Remove temporary files of processes that are gone."""
+    if _unsearched.get(folder, 0) > 0:
+        _unsearched[folder] -= 1
+        return
+    names = os.listdir(folder)
+    _unsearched[folder] = len(names) // 100
+    for found in filter(None, map(_TEMPORARY.fullmatch, names)):
+        if found["machine"] == _machine() and not _is_alive(int(found["pid"])):
+            with suppress(OSError):
+                os.unlink(folder / found[0])
+
+
+def _is_alive(pid: int) -> bool:
+    import psutil
+
+    return psutil.pid_exists(pid)
+
+
+@cache
+def _machine() -> str:
+    """Eight letters for all processes that see each other's numbers: those of one machine, or of one container."""
+    identity = platform.node()
+    with suppress(OSError):
+        identity += Path("/etc/machine-id").read_text(encoding="ascii", errors="replace")
+    with suppress(OSError):
+        identity += os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(identity.encode(errors="replace")).hexdigest()[:8]

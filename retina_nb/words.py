@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from retina_nb.errors import UserError
+from retina_nb.files import expand_path
 
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
@@ -71,12 +72,13 @@ def from_word(word: str, what: str) -> Any:
     return [one.strip() if re.match(r"\s*[~+\w.@/]+=", one) else from_yaml(one, what) for one in inner]
 
 
-def read_yaml(path: Path) -> Any:
+def read_yaml(path: str | Path) -> Any:
     """What a YAML file holds.
 
     Raises:
         UserError: if it cannot be read.
     """
+    path = expand_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.files import expand_path
 from retina_nb.loaders.download import RemoteFile, download_files, find_downloaded, find_or_download
 from retina_nb.recording import Recording
 
@@ -107,13 +108,14 @@ def fetch(name: str, *, data_dir: str | Path | None = None, **settings: Any) -> 
     if remote := [file for file in wanted if isinstance(file, RemoteFile)]:
         if data_dir is None:
             return [find_or_download(file, name) for file in remote][-1].parent
-        download_files(remote, Path(data_dir))
-        return Path(data_dir)
+        folder = expand_path(data_dir)
+        download_files(remote, folder)
+        return folder
     from retina_nb.loaders.hub import dataset_folder, fetch_folder
 
     if data_dir is None:
         return dataset_folder(name, None, wanted)
-    return fetch_folder(name, wanted, Path(data_dir))
+    return fetch_folder(name, wanted, expand_path(data_dir))
 
 
 def datasets() -> pd.DataFrame:
@@ -133,7 +135,7 @@ def _module(name: str) -> ModuleType:
 def _load_path(name_or_path: str | Path, settings: dict[str, Any]) -> dict[str, Recording]:
     from retina_nb.loaders.formats import format_of
 
-    path = Path(name_or_path).expanduser()
+    path = expand_path(name_or_path)
     if not path.exists():
         if isinstance(name_or_path, str) and path.name == name_or_path and not path.suffix:
             raise unknown("dataset", name_or_path, _DATASETS)

@@ -23,6 +23,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from retina_nb.errors import UserError
+from retina_nb.files import expand_path
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
@@ -64,8 +65,19 @@ class Record:
 
 
 def cache_dir() -> Path:
-    """The folder of what was downloaded or computed: ``RETINA_NB_CACHE``, by default ``~/.cache/retina_nb``."""
-    return Path(os.environ.get("RETINA_NB_CACHE") or "~/.cache/retina_nb").expanduser()
+    """The folder of what was downloaded or computed: ``RETINA_NB_CACHE``, by default ``~/.cache/retina_nb``.
+
+    Raises:
+        UserError: if there is no such home folder.
+    """
+    return _folder("RETINA_NB_CACHE", os.environ.get("RETINA_NB_CACHE") or "~/.cache/retina_nb")
+
+
+def _folder(setting: str, path: str | Path | None) -> Path:
+    try:
+        return expand_path(path)
+    except UserError as error:
+        raise UserError(f"{setting}: {error}") from None
 
 
 def find_or_download(file: RemoteFile, dataset: str, data_dir: str | Path | None = None) -> Path:
@@ -110,14 +122,16 @@ def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
     """The folders in which the user may keep a dataset: `data_dir` if it is given, else ``RETINA_NB_DATA`` if set.
 
     Raises:
-        UserError: if the folder does not exist.
+        UserError: if the folder does not exist, or is that of nobody.
     """
-    named = {"data_dir": data_dir} if data_dir is not None else {"RETINA_NB_DATA": os.environ.get("RETINA_NB_DATA")}
-    folders = {setting: Path(folder).expanduser() for setting, folder in named.items() if folder}
-    for setting, folder in folders.items():
-        if not folder.is_dir():
-            raise UserError(f"{dataset}: there is no folder {folder}, which {setting} names")
-    return list(folders.values())
+    setting = "RETINA_NB_DATA" if data_dir is None else "data_dir"
+    named = os.environ.get(setting) if data_dir is None else data_dir
+    if data_dir is None and not named:
+        return []
+    folder = _folder(setting, named)
+    if not folder.is_dir():
+        raise UserError(f"{dataset}: there is no folder {folder}, which {setting} names")
+    return [folder]
 
 
 def download_files(files: Sequence[RemoteFile], folder: Path) -> None:

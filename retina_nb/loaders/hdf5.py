@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.files import expand_path
 from retina_nb.loaders import h5
 from retina_nb.loaders.formats import session_files
 from retina_nb.loaders.joined import JoinedFrames
@@ -67,7 +68,7 @@ def load(
         UserError: naming the file and the key, if something is missing, damaged or does not fit together; or if a
             setting is not possible.
     """
-    path = Path(path)
+    path = expand_path(path)
     if rate is None:
         raise UserError(f"{path} does not tell how many frames a second it has; give rate=")
     mean, std = norm_mean or 0.0, 1.0 if norm_std is None else norm_std

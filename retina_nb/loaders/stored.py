@@ -17,7 +17,7 @@ Movies that sessions share are there once. What shrinks is compressed, and every
 
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
@@ -26,10 +26,11 @@ import h5py
 import numpy as np
 
 from retina_nb.errors import UserError
-from retina_nb.files import replace_file
+from retina_nb.files import expand_path, replace_file
 from retina_nb.loaders import h5
 from retina_nb.loaders.choose import choose
 from retina_nb.loaders.formats import STORED, files_in
+from retina_nb.loaders.h5_writing import create_h5
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.on_disk import frames_of
 from retina_nb.loaders.packed import PackedFrames
@@ -70,17 +71,12 @@ def write_recordings(recordings: Recording | Mapping[str, Recording], path: str 
         The path.
 
     Raises:
-        UserError: if there is no recording, something in one cannot be written, or the file cannot.
+        UserError: if there is no recording, something in one cannot be written, or the file cannot, as on a full disk.
     """
-    recordings = by_name(recordings)
-    with replace_file(path) as temporary:
-        try:
-            # In this version of HDF5 its own structures have checksums, too.
-            with h5py.File(temporary, "w", libver=("v110", "v110")) as file:
-                _write_all(file, recordings)
-        except OSError as error:
-            raise UserError(f"cannot write {path}: {error.strerror or error}") from None
-    return Path(path)
+    recordings, path = by_name(recordings), expand_path(path)
+    with replace_file(path) as temporary, create_h5(temporary) as (file, raise_failure):
+        _write_all(file, recordings, raise_failure)
+    return path
 
 
 def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str, Recording]:
@@ -99,7 +95,7 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
     """
     found: dict[str, Recording] = {}
     known: list[str] = []
-    for file in files_in(Path(path)):
+    for file in files_in(expand_path(path)):
         with h5.open_h5(file) as opened:
             movies: dict[str, Movie] = {}
             for name, group in _sessions(opened):
@@ -111,22 +107,23 @@ def load(path: str | Path, *, sessions: Sequence[str] | None = None) -> dict[str
     return found if sessions is None else {name: found[name] for name in choose(known, sessions, str(path))}
 
 
-def _write_all(file: h5py.File, recordings: Mapping[str, Recording]) -> None:
+def _write_all(file: h5py.File, recordings: Mapping[str, Recording], raise_failure: Callable[[], None]) -> None:
     _put(file, format=STORED, version=VERSION)
     numbers: dict[int, str] = {}
     for order, (name, recording) in enumerate(recordings.items()):
         try:
             if id(recording.movie) not in numbers:
                 numbers[id(recording.movie)] = str(len(numbers))
-                _write_movie(file.create_group(f"movies/{len(numbers) - 1}"), recording.movie)
+                _write_movie(file.create_group(f"movies/{len(numbers) - 1}"), recording.movie, raise_failure)
             group = file.create_group(f"sessions/{_key(name)}")
             _put(group, name=name, order=order, movie=numbers[id(recording.movie)])
             _write_session(group, recording)
+            raise_failure()
         except (UserError, ValueError, TypeError) as error:
             raise UserError(f"session {name} cannot be written: {error}") from None
 
 
-def _write_movie(group: h5py.Group, movie: Movie) -> None:
+def _write_movie(group: h5py.Group, movie: Movie, raise_failure: Callable[[], None]) -> None:
     _put(group, mean=movie.mean, std=movie.std, channels=json.dumps(movie.channels))
     frames: Any = movie.frames
     if isinstance(frames, ZscoredFrames):
@@ -145,6 +142,7 @@ def _write_movie(group: h5py.Group, movie: Movie) -> None:
     target = group.create_dataset("frames", shape, first.dtype, chunks=chunks, fletcher32=True, **_compression(first))
     for start in range(0, frame, step):
         target[:, start : start + step] = frames[:, np.arange(start, min(start + step, frame))]
+        raise_failure()
 
 
 def _write_session(group: h5py.Group, recording: Recording) -> None:

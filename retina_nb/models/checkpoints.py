@@ -11,12 +11,12 @@ import numpy as np
 import psutil
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 import retina_nb
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import replace_file
+from retina_nb.files import expand_path, replace_file
 from retina_nb.models.about import check_about
 
 _KEY, _DIGEST = "retina_nb", "sha256"
@@ -49,7 +49,12 @@ class Stored:
 
 
 def save_model(model: Any, path: str | Path) -> Path:
-    """Write a twin or another model of this package; returns its path. See `load_twin`."""
+    """Write a twin or another model of this package; returns its path. See `load_twin`.
+
+    Raises:
+        UserError: if the file cannot be written, as on a full disk. An older one stays as it was.
+    """
+    path = expand_path(path)
     arrays: dict[str, Tensor] = {}
     check_about(model.about, "the model")
     tensors = {name: _plain_tensor(name, value) for name, value in model.state_dict().items()}
@@ -68,9 +73,10 @@ def save_model(model: Any, path: str | Path) -> Path:
             "keep texts, numbers, lists, dictionaries and arrays of numbers there"
         ) from None
     tensors |= arrays
+    content = save(tensors, metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
     with replace_file(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata | {_DIGEST: _digest(metadata[_KEY], tensors)})
-    return Path(path)
+        temporary.write_bytes(content)
+    return path
 
 
 def _plain_tensor(name: str, value: Any) -> Tensor:
@@ -109,7 +115,7 @@ def load_twin(
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
-    path = Path(path_or_name)
+    path = expand_path(path_or_name)
     try:
         stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
         stored.about |= about or {}

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import replace_file
+from retina_nb.files import expand_path, replace_file
 from retina_nb.stimuli.stimulus import Screen, Stimulus
 
 # Places of the stimulus channels among red, green and blue: green and UV light are the rig's green and blue.
@@ -39,7 +39,7 @@ def save_stimulus(stimulus: Stimulus, path: str | Path, *, contrast: float = 1.0
     Raises:
         UserError: if there is no such kind of file, a contrast is too high, or a film cannot be made here.
     """
-    path = Path(path)
+    path = expand_path(path)
     writers: dict[str, Any] = {".npy": _write_npy, ".mp4": _write_mp4, ".png": _write_montage}
     if path.suffix not in writers:
         raise unknown("kind of stimulus file", path.suffix, writers)
@@ -57,7 +57,7 @@ def load_stimulus(path: str | Path, *, screen: Screen | None = None) -> Stimulus
     Raises:
         UserError: if the file is missing, damaged, or does not fit its screen.
     """
-    path = Path(path)
+    path = expand_path(path)
     about = _read_about(path, screen)
     screen = about["screen"]
     if path.suffix == ".npy":

@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from retina_nb.errors import UserError
+from retina_nb.files import expand_path
 from retina_nb.plots.style import figure
 from retina_nb.plots.sweep import show_sweep
 from retina_nb.sweeps.table import read_sweep
@@ -32,7 +33,7 @@ def browse_sweep(folder: str | Path) -> "BrowseSweep":
     Raises:
         UserError: if there is no such folder, or there are no runs in it.
     """
-    return BrowseSweep(Path(folder))
+    return BrowseSweep(expand_path(folder))
 
 
 class BrowseSweep(Live):

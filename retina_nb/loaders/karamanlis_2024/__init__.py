@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.files import expand_path
 from retina_nb.loaders import DatasetCard, h5
 from retina_nb.loaders.karamanlis_2024 import checker_flicker, fixation_movie, image_sequence
 from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
@@ -110,7 +111,7 @@ def _recording(
 def _folder(data_dir: str | Path | None, files: Sequence[str]) -> Path:
     """The folder of the sessions, or the folder or zip of one."""
     if data_dir is not None:
-        given = Path(data_dir).expanduser()
+        given = expand_path(data_dir)
         for place in (given, given / "sessions"):
             if has_sessions(place):
                 return place

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.files import expand_path
 from retina_nb.loaders import DatasetCard
 from retina_nb.loaders.sridhar_2025 import natural_movie, white_noise
 from retina_nb.loaders.sridhar_2025.cells import UNRELIABLE
@@ -156,7 +157,7 @@ def _responses(folder: Path, stimulus: str) -> dict[str, Path]:
 def _folder(data_dir: str | Path | None, stimulus: str, locations: bool) -> Path:
     """The folder that has the responses to a stimulus."""
     if data_dir is not None:
-        given = Path(data_dir).expanduser()
+        given = expand_path(data_dir)
         places = [given, given / stimulus] if given.name != stimulus else [given]
         for place in places:
             if (place / "responses").is_dir() and any((place / "responses").glob(f"*{_ENDINGS[stimulus]}")):
