@@ -17,6 +17,7 @@ from retina_nb.quality.fingerprints import Watched, watch
 from retina_nb.quality.layout import judge_agreement, judge_layout
 from retina_nb.quality.regression import features_at
 from retina_nb.quality.timing import Timing, measure_timing
+from retina_nb.quality.units import judge_units
 from retina_nb.recording import SPLITS, UNUSED, Recording, by_name
 
 _MOST_TOLD = 3  # findings of one check and severity in a summary
@@ -79,9 +80,10 @@ def audit(
 ) -> Audit:
     """Check recordings for what would make a model's scores wrong, before one is fitted.
 
-    Whether sessions agree; whether the stimulus is normalised; splits, repeats and histories; copies of frames and
-    clips in several splits, exact and near; whether responses follow the stimulus by a plausible latency that is the
-    same in all sessions, splits and trials and at all times; cells that never respond, and copies; drift; reliability.
+    Whether sessions agree; whether the stimulus is normalised; whether all responses are in one unit; splits, repeats
+    and histories; copies of frames and clips in several splits, exact and near; whether responses follow the stimulus
+    by a plausible latency that is the same in all sessions, splits and trials and at all times; cells that never
+    respond, and copies; drift; reliability.
 
     A shift of one bin, of a session or of its test, is found with a dozen cells and half a minute of test. With few
     cells, or responses that no linear filter predicts, it may not be; fewer than five cells never make a problem of
@@ -116,6 +118,7 @@ def audit(
     findings = [
         *judge_agreement(recordings),
         *judge_layout(watched, history),
+        *judge_units(usable),
         *copied,
         *judge_timing(usable, timings, expected_latency),
         *judge_cells(recordings, neurons),
@@ -138,7 +141,7 @@ def audit(
 
 def _finite(recording: Recording) -> Recording:
     """With 0 for what is not finite, which cannot be measured."""
-    if np.isfinite(recording.responses).all():
+    if np.isfinite([recording.responses.min(), recording.responses.max()]).all():
         return recording
     return replace(recording, responses=np.nan_to_num(recording.responses, nan=0.0, posinf=0.0, neginf=0.0))
 
