@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from math import isfinite, isnan
+from math import inf, isnan
 from numbers import Real
 from typing import Any
 
@@ -104,9 +104,13 @@ def as_number(value: Any, what: str, unit: str, *, least: float, most: float, un
     or_nan = ", or NaN if it is unknown" if unknown else ""
     if not isinstance(number, Real) or isinstance(number, bool | np.bool_):
         raise UserError(f"{what} must be one number ({unit}){or_nan}, not {_told(value)}")
-    if not (unknown and isnan(number)) and not (isfinite(number) and least <= number <= most):
-        raise UserError(f"{what} must be a number from {least:g} to {most:g} ({unit}){or_nan}, not {number}")
-    return float(number)
+    try:
+        number = float(number)
+    except OverflowError:
+        number = inf
+    if not (unknown and isnan(number)) and not least <= number <= most:
+        raise UserError(f"{what} must be a number from {least:g} to {most:g} ({unit}){or_nan}, not {value}")
+    return number
 
 
 def as_mapping(values: Any, what: str) -> dict[str, Any]:

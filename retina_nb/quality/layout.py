@@ -131,8 +131,8 @@ def _repeats(one: Watched, _: float) -> Iterator[tuple[str, str]]:
         if empty := _empty_trials(recording, bins):
             yield (
                 PROBLEM,
-                f"no neuron responds in {some('trial', empty)} of repeats[{name!r}], or to {'their' if len(empty) > 1 else 'its'} "
-                "end; leave out what was not recorded, which lowers rates and ceilings",
+                f"no neuron responds in {some('trial', empty)} of repeats[{name!r}], or to its end; leave out "
+                "what was not recorded, since it lowers rates and ceilings",
             )
         if len(np.unique(bins)) < bins.size:
             yield PROBLEM, f"repeats[{name!r}] has the same bins twice, which makes trials too alike; give each once"
