@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from math import inf, isnan
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -87,7 +87,7 @@ def as_integers(values: Any, what: str, axes: str = "(time,)") -> np.ndarray:
     return array.astype(np.int64, copy=False)
 
 
-def as_number(value: Any, what: str, unit: str, *, least: float, most: float, unknown: bool = False) -> float:
+def as_number(value: Any, what: str, unit: str, least: float, most: float, *, unknown: bool = False) -> float:
     """One number in a range.
 
     Args:
@@ -103,7 +103,7 @@ def as_number(value: Any, what: str, unit: str, *, least: float, most: float, un
     number = value.item() if getattr(value, "shape", None) == () else value
     or_nan = ", or NaN if it is unknown" if unknown else ""
     if not isinstance(number, Real) or isinstance(number, bool | np.bool_):
-        raise UserError(f"{what} must be one number ({unit}){or_nan}, not {_told(value)}")
+        raise UserError(f"{what} must be one number ({unit}){or_nan}, not {describe(value)}")
     try:
         number = float(number)
     except OverflowError:
@@ -113,6 +113,29 @@ def as_number(value: Any, what: str, unit: str, *, least: float, most: float, un
     return number
 
 
+def as_count(value: Any, what: str, *, least: int = 0, most: int = 2**62) -> int:
+    """One whole number in a range.
+
+    Raises:
+        UserError: if it is anything else.
+    """
+    number = value.item() if getattr(value, "shape", None) == () else value
+    whole = isinstance(number, Integral) and not isinstance(number, bool | np.bool_)
+    if not whole or not least <= int(number) <= most:
+        above = f"from {least} to {most}" if most < 2**62 else f"of at least {least}"
+        raise UserError(f"{what} must be a whole number {above}, not {describe(value)}")
+    return int(number)
+
+
+def as_seed(value: Any, what: str = "seed") -> int:
+    """What fixes random numbers.
+
+    Raises:
+        UserError: if it is no whole number from 0.
+    """
+    return as_count(value, what)
+
+
 def as_mapping(values: Any, what: str) -> dict[str, Any]:
     """A dict by name.
 
@@ -120,7 +143,7 @@ def as_mapping(values: Any, what: str) -> dict[str, Any]:
         UserError: if it is no dict, or a name is not a text.
     """
     if not isinstance(values, Mapping) and not (hasattr(values, "items") and hasattr(values, "keys")):
-        raise UserError(f"{what} must be a dict by name, {{}} for none, not {_told(values)}")
+        raise UserError(f"{what} must be a dict by name, {{}} for none, not {describe(values)}")
     made = dict(values.items())
     for name in made:
         if not isinstance(name, str):
@@ -135,7 +158,7 @@ def as_flag(value: Any, what: str) -> bool:
         UserError: if it is anything else.
     """
     if not isinstance(value, bool | np.bool_):
-        raise UserError(f"{what} must be True or False, not {_told(value)}")
+        raise UserError(f"{what} must be True or False, not {describe(value)}")
     return bool(value)
 
 
@@ -146,7 +169,7 @@ def as_text(value: Any, what: str) -> str:
         UserError: if it is anything else.
     """
     if not isinstance(value, str):
-        raise UserError(f"{what} must be a text, not {_told(value)}")
+        raise UserError(f"{what} must be a text, not {describe(value)}")
     return str(value)
 
 
@@ -158,7 +181,7 @@ def as_name(value: Any, what: str) -> str:
     """
     if not isinstance(value, str) or not value:
         hint = f": use {str(value)!r}" if isinstance(value, int) else ""
-        raise UserError(f"{what} must be a text that is not empty, not {_told(value)}{hint}")
+        raise UserError(f"{what} must be a text that is not empty, not {describe(value)}{hint}")
     return str(value)
 
 
@@ -172,8 +195,8 @@ def _found(array: np.ndarray) -> str:
     return f"{array.dtype} {array.shape}" if kind is None else f"{array.dtype} {array.shape}, which is {kind}"
 
 
-def _told(value: Any) -> str:
-    """A value in an error: as it is if that is short."""
+def describe(value: Any) -> str:
+    """What a value is, in an error: the value itself if that is short."""
     text = repr(value)
     if len(text) <= 40 and "\n" not in text:
         return text

@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Num
 
+from retina_nb.arrays import as_seed, describe
 from retina_nb.errors import UserError
 from retina_nb.metrics import bootstrap_interval, check_level, compare_models, score_card
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
@@ -78,6 +79,7 @@ def evaluate(
         UserError: if a session is unknown to the model, or has no such test stimulus, or one that is too short.
     """
     check_level(level)
+    as_seed(seed)
     recordings = by_name(recordings)
     if isinstance(baseline, str):
         baseline = fit_linear_nonlinear(recordings)
@@ -97,7 +99,12 @@ def compare_all_models(scores: pd.DataFrame, *, n: int = 2000, level: float = 0.
     Returns:
         A row for each model: ``median`` with ``low`` and ``high``, and the median of its ``gain`` neuron by neuron
         over the first model, with ``gain_low`` and ``gain_high``.
+
+    Raises:
+        UserError: if there is no score, or see `retina_nb.metrics.compare_models`.
     """
+    if not isinstance(scores, pd.DataFrame) or scores.empty:
+        raise UserError(f"scores must be a table with a column for each model, not {describe(scores)}")
     compare, rows = partial(compare_models, n=n, level=level, seed=seed), {}
     first = scores.iloc[:, 0].to_numpy()
     for name, values in scores.items():

@@ -23,7 +23,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from retina_nb.arrays import as_array, as_numbers
+from retina_nb.arrays import as_array, as_count, as_numbers, as_seed, as_text, describe
 from retina_nb.errors import UserError, unknown
 
 # Predicted rates below this are taken as this by the Poisson scores, whose logarithm needs positive rates.
@@ -308,10 +308,10 @@ def bootstrap_scores(
     score = _score_named(metric, trials, prediction)
     bins = np.shape(trials)[1]
     block = min(_BLOCK, bins // 2) if block is None else block
-    _check_samples(n)
+    as_count(n, "n, the number of resamplings,", least=1, most=10**6)
     if not isinstance(block, int | np.integer) or not 1 <= block <= bins // 2:
-        raise UserError(f"block must be between 1 and half of the {bins} bins, not {block!r}")
-    starts = np.random.default_rng(seed).integers(bins, size=(n, ceil(bins / block), 1))
+        raise UserError(f"block must be between 1 and half of the {bins} bins, not {describe(block)}")
+    starts = np.random.default_rng(as_seed(seed)).integers(bins, size=(n, ceil(bins / block), 1))
     drawn = ((starts + np.arange(block)) % bins).reshape(n, -1)[:, :bins]
     counts = np.zeros((n, bins))
     np.add.at(counts, (np.arange(n)[:, None], drawn), 1 / bins)
@@ -344,7 +344,7 @@ def check_level(level: float) -> None:
         UserError: if it is not between 0 and 1.
     """
     if not isinstance(level, Real) or not 0 < level < 1:
-        raise UserError(f"level must be between 0 and 1, e.g. 0.95, not {level!r}")
+        raise UserError(f"level must be between 0 and 1, e.g. 0.95, not {describe(level)}")
 
 
 @dataclass(frozen=True)
@@ -376,26 +376,21 @@ def compare_models(
         UserError: if the scores are not numbers, the lengths differ or no neuron has both scores.
     """
     check_level(level)
-    _check_samples(n)
+    as_count(n, "n, the number of resamplings,", least=1, most=10**6)
     first, second = (as_numbers(one, "the scores of a model", "(neuron,)").astype(float) for one in (first, second))
     if first.shape != second.shape:
         raise UserError(f"the models must be scored on the same neurons, not {first.shape} and {second.shape}")
     difference = (first - second)[np.isfinite(first) & np.isfinite(second)]
     if not len(difference):
         raise UserError("no neuron has a defined score in both models; check that the trials repeat and respond")
-    drawn = np.random.default_rng(seed).integers(len(difference), size=(n, len(difference)))
+    drawn = np.random.default_rng(as_seed(seed)).integers(len(difference), size=(n, len(difference)))
     low, high = np.quantile(np.median(difference[drawn], axis=1), [(1 - level) / 2, (1 + level) / 2])
     p_value = stats.wilcoxon(difference).pvalue if difference.any() else 1.0
     return Comparison(float(np.median(difference)), float(low), float(high), float(p_value), len(difference))
 
 
-def _check_samples(n: int) -> None:
-    if not isinstance(n, int | np.integer) or n < 1:
-        raise UserError(f"the bootstrap needs n=1 resampling or more, not {n!r}")
-
-
 def _score_named(metric: str, trials: np.ndarray, prediction: np.ndarray | None) -> Callable[..., np.ndarray]:
-    of_trials = _CEILINGS | _PROPERTIES
+    of_trials, metric = _CEILINGS | _PROPERTIES, as_text(metric, "metric")
     if metric in of_trials:
         return partial(of_trials[metric], _checked_trials(trials))
     if metric not in _PREDICTION_SCORES:

@@ -17,8 +17,8 @@ from retina_nb.errors import UserError, unknown
 SPLITS = ("train", "validation", "test")
 UNUSED = ""
 
-_RATES = (1e-3, 1e6)  # bins per second that are possible
-_PIXELS = (1e-3, 1e6)  # sides of pixels (µm) that are possible
+RATES = (1e-3, 1e6)  # bins per second that are possible
+PIXELS = (1e-3, 1e6)  # sides of pixels (µm) that are possible
 
 
 @runtime_checkable
@@ -54,9 +54,10 @@ class Movie:
     def __post_init__(self) -> None:
         if hasattr(self.frames, "detach") or isinstance(self.frames, np.ma.MaskedArray):
             object.__setattr__(self, "frames", as_array(self.frames, "a movie's frames"))
-        _check_frames(self.frames)
-        channels = (self.channels,) if isinstance(self.channels, str) else self.channels
-        object.__setattr__(self, "channels", tuple(as_text(one, "the name of a channel") for one in channels or ()))
+        check_frames(self.frames)
+        channels = as_array(() if self.channels is None else self.channels, "a movie's channels")
+        names = [as_text(one, "the name of a channel") for one in np.atleast_1d(channels).tolist()]
+        object.__setattr__(self, "channels", tuple(names))
         if self.channels and len(self.channels) != self.frames.shape[0]:
             raise UserError(f"a movie of {self.frames.shape[0]} channels has {len(self.channels)} channel names")
         greatest = float(np.finfo(np.float32).max)
@@ -142,10 +143,10 @@ class Recording:
         onsets = as_integers(onsets, f"{where}onsets") if onsets.size else np.zeros(0, dtype=np.int64)
         put("onsets", np.unique(np.append(onsets, 0)))
         put("neurons", {name: as_array(one, f"{where}neurons[{name!r}]") for name, one in self.neurons.items()})
-        put("rate", as_number(self.rate, f"{where}rate", "bins per second", least=_RATES[0], most=_RATES[1]))
-        if np.ndim(self.pixel_um) == 1:
+        put("rate", as_number(self.rate, f"{where}rate", "bins per second", *RATES))
+        if isinstance(self.pixel_um, tuple | list) or getattr(self.pixel_um, "shape", ()):
             raise UserError(f"{where}pixel_um must be one number (µm): bring the movie to square pixels")
-        side = as_number(self.pixel_um, f"{where}pixel_um", "µm", least=_PIXELS[0], most=_PIXELS[1], unknown=True)
+        side = as_number(self.pixel_um, f"{where}pixel_um", "µm", *PIXELS, unknown=True)
         put("pixel_um", side)
         put("unit", as_text(self.unit, f"{where}unit"))
         for name in ("mirrored", "signed"):
@@ -356,7 +357,7 @@ def _axes_of(movie: Movie) -> str:
     return f"a movie is (channel, frame, height, width), not {tuple(movie.frames.shape)}: use numpy.{order}"
 
 
-def _check_frames(frames: Any) -> None:
+def check_frames(frames: Any) -> None:
     """Refuse frames that no model can be shown."""
     if not hasattr(frames, "shape") or len(frames.shape) != 4:
         found = getattr(frames, "shape", type(frames).__name__)

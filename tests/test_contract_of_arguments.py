@@ -1,9 +1,12 @@
 """Whatever is given for an argument, there is the right result or one sentence."""
 
+import json
+import subprocess
+import sys
+import warnings
 from collections.abc import Callable
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import pytest
@@ -133,19 +136,36 @@ ODD: dict[str, Any] = {
 }
 
 
-@pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("name", "argument"), [(name, one) for name, (_, right) in CALLS.items() for one in right])
-def test_odd_values_give_a_result_or_one_sentence(name, argument):
-    call, right = CALLS[name]
-    call(**right)
-    raw = {}
-    for odd, value in ODD.items():
-        try:
-            call(**(right | {argument: value}))
-        except UserError as error:
-            text = str(error)
-            if "\n" in text or not text.strip() or (name == "Recording" and argument != "session" and "one" not in text):
-                raw[odd] = text
-        except Exception as error:
-            raw[odd] = f"{type(error).__name__}: {error}"
-    assert not raw
+def misbehaving() -> list[list[str]]:
+    """Calls with one odd argument that end in an error which is not one sentence: function, argument, value, error."""
+    found = []
+    for name, (call, right) in CALLS.items():
+        call(**right)
+        for argument in right:
+            for odd, value in ODD.items():
+                try:
+                    call(**(right | {argument: value}))
+                except UserError as error:
+                    names_it = name != "Recording" or argument == "session" or "session one" in str(error)
+                    if "\n" in str(error) or not names_it:
+                        found.append([name, argument, odd, str(error)])
+                except Exception as error:
+                    found.append([name, argument, odd, f"{type(error).__name__}: {error}"])
+    return found
+
+
+@pytest.fixture(scope="module")
+def found():
+    """In a process of its own, since the types of arguments are not checked where users are."""
+    run = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_odd_values_give_a_result_or_one_sentence(found, name):
+    assert [one for one in found if one[0] == name] == []
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")
+    print(json.dumps(misbehaving()))

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
+from retina_nb.arrays import as_count, as_number, as_seed, describe
 from retina_nb.errors import UserError
 from retina_nb.quality.alignment import judge_timing
 from retina_nb.quality.cells import judge_cells, judge_reliability, neuron_quality
@@ -104,9 +106,12 @@ def audit(
         UserError: if there is no recording, or a setting is not possible.
     """
     recordings = by_name(recordings)
-    for name, value in {"history": history, "clip": clip, "max_frames": max_frames}.items():
-        if not value > 0:
-            raise UserError(f"{name} must be more than 0, not {value}")
+    for name, value in {"history": history, "clip": clip}.items():
+        if not isinstance(value, Real) or not 0 < value < 1e6:
+            raise UserError(f"{name} must be more than 0 seconds, not {describe(value)}")
+    max_frames, seed = as_count(max_frames, "max_frames", least=2), as_seed(seed)
+    if expected_latency is not None:
+        expected_latency = as_number(expected_latency, "expected_latency", "s", least=-10, most=10)
     tables = [neuron_quality(one, level=level, seed=seed).assign(session=name) for name, one in recordings.items()]
     neurons = pd.concat(tables, ignore_index=True)
     usable = {name: _finite(recording) for name, recording in recordings.items()}
