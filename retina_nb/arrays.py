@@ -66,9 +66,9 @@ def as_float32(values: Any, what: str, axes: str = "(time, neuron)") -> np.ndarr
     if not np.isfinite(ends).all():
         at = tuple(np.argwhere(~np.isfinite(made))[0].tolist())
         names = ["bin" if name == "time" else name for name in _names(axes)]
-        where = " and ".join(f"{name} {number}" for name, number in zip(names, at, strict=True))
-        reason = "too large for float32" if np.isfinite(array[at]) else "not finite"
-        raise UserError(f"{what} must be finite, at {where} it is {array[at]:g}, {reason}: leave it out, or fix it")
+        where = ", ".join(f"{name} {number}" for name, number in zip(names, at, strict=True))
+        fault = "too large for float32" if np.isfinite(array[at]) else "not finite"
+        raise UserError(f"{what} are {fault} at {where} ({array[at]:g}): leave it out, or fix it")
     return made
 
 
@@ -80,8 +80,10 @@ def as_integers(values: Any, what: str, axes: str = "(time,)") -> np.ndarray:
     """
     array = as_array(values, what)
     if array.dtype.kind not in "iu" or array.ndim != len(_names(axes)) or 0 in array.shape:
-        hint = "; numpy.flatnonzero makes numbers of a mask" if array.dtype == bool else ""
-        raise UserError(f"{what} must be integers {axes}, not {_found(array)}{hint}")
+        hint = {"b": "; numpy.flatnonzero makes numbers of a mask", "f": "; convert whole numbers by .astype(int)"}
+        raise UserError(
+            f"{what} must be integers {axes}, not {_found(array)}{hint.get(array.dtype.kind, '') if array.size else ''}"
+        )
     if array.dtype.kind == "u" and array.max() > np.iinfo(np.int64).max:
         raise UserError(f"{what} must be numbers from 0, it has {array.max()}")
     return array.astype(np.int64, copy=False)

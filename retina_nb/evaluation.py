@@ -81,6 +81,13 @@ def evaluate(
     check_level(level)
     as_seed(seed)
     recordings = by_name(recordings)
+    for session, recording in recordings.items():
+        bins = recording.bins(stimulus)  # looked for before a baseline is fitted for nothing
+        if recording.signed and recording.responses[bins].min() < 0:
+            raise UserError(
+                f"session {session} has responses below zero, which scores of rates and counts cannot use: make them "
+                "positive, or score rnb.predict by a correlation of retina_nb.metrics"
+            )
     if isinstance(baseline, str):
         baseline = fit_linear_nonlinear(recordings)
     return pd.concat(

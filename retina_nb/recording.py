@@ -11,7 +11,17 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from retina_nb.arrays import as_array, as_flag, as_float32, as_integers, as_mapping, as_name, as_number, as_text
+from retina_nb.arrays import (
+    as_array,
+    as_flag,
+    as_float32,
+    as_integers,
+    as_mapping,
+    as_name,
+    as_number,
+    as_text,
+    describe,
+)
 from retina_nb.errors import UserError, unknown
 
 SPLITS = ("train", "validation", "test")
@@ -130,7 +140,7 @@ class Recording:
         put("session", as_name(self.session, "the name of a session"))
         where = f"session {self.session}: "
         if not isinstance(self.movie, Movie):
-            raise UserError(f"{where}movie must be a Movie(frames), not a {type(self.movie).__name__}")
+            raise UserError(f"{where}movie must be a Movie(frames), not {describe(self.movie)}")
         put("responses", as_float32(self.responses, f"{where}responses"))
         put("frames", self._whole_movie() if self.frames is None else as_integers(self.frames, f"{where}frames"))
         labels = np.full(len(self), "train") if self.split is None else as_array(self.split, f"{where}split")
@@ -144,7 +154,7 @@ class Recording:
         put("onsets", np.unique(np.append(onsets, 0)))
         put("neurons", {name: as_array(one, f"{where}neurons[{name!r}]") for name, one in self.neurons.items()})
         put("rate", as_number(self.rate, f"{where}rate", "bins per second", *RATES))
-        if isinstance(self.pixel_um, tuple | list) or getattr(self.pixel_um, "shape", ()):
+        if isinstance(self.pixel_um, tuple | list) or (isinstance(self.pixel_um, np.ndarray) and self.pixel_um.ndim):
             raise UserError(f"{where}pixel_um must be one number (µm): bring the movie to square pixels")
         side = as_number(self.pixel_um, f"{where}pixel_um", "µm", *PIXELS, unknown=True)
         put("pixel_um", side)

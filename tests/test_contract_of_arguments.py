@@ -27,7 +27,7 @@ FRAMES = GENERATOR.standard_normal((1, TIME, 5, 7)).astype(np.float32)
 COUNTS = GENERATOR.poisson(2, (TIME, NEURONS)).astype(np.float32)
 TRIALS = GENERATOR.poisson(2, (4, TIME, NEURONS)).astype(np.float32)
 RATES = GENERATOR.random((TIME, NEURONS)).astype(np.float32)
-SMALL = small_recording(neurons=2)
+SMALL = small_recording(neurons=2, time=200, size=(5, 5))
 EVENTS = pd.DataFrame({"event": ["all"], "start": [0], "stop": [TIME]})
 
 # What is called, with arguments that are right.

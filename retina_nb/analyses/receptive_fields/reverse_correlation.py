@@ -52,7 +52,7 @@ def spike_triggered_averages(recording: Recording, *, lags: int = 20, split: str
     """
     bins = recording.bins_with_history(split, lags - 1)
     response = recording.responses[bins] - recording.responses[bins].mean(axis=0)
-    total = recording.responses[bins].sum(axis=0)
+    total = np.abs(recording.responses[bins]).sum(axis=0)  # of responses around 0 the plain sum would be about 0
     linear = weighted_sums(recording, bins, response, lags) / total.clip(min=1e-12)[:, None, None, None, None]
     return make_fields(
         linear,
