@@ -9,10 +9,12 @@ import pandas as pd
 import torch
 from jaxtyping import Float, Num
 
+from retina_nb.arrays import as_seed, describe
 from retina_nb.errors import UserError
-from retina_nb.metrics import bootstrap_interval, compare_models, score_card
+from retina_nb.metrics import bootstrap_interval, check_level, compare_models, score_card
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.recording import Recording, by_name
+from retina_nb.tensors import as_tensor
 
 BASELINE = "linear_nonlinear"
 # Bins predicted at once, which bounds the memory for long stimuli.
@@ -42,7 +44,7 @@ def predict(
     blocks = []
     with torch.no_grad():
         for start in range(lag, time, _BLOCK):
-            part = torch.from_numpy(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK], np.float32))
+            part = as_tensor(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK], np.float32))
             blocks.append(model(part.to(parameter.device), session)[0].float().cpu().numpy())
     return np.concatenate(blocks)
 
@@ -59,10 +61,11 @@ def evaluate(
     """Scores of every neuron on the test stimulus, a row for each.
 
     Bins without full history are left out; the bins of a split that was not repeated are predicted from what the cells
-    saw before each of them. Columns: ``session``, ``neuron``, what the recording knows of its neurons,
-    the scores of `retina_nb.metrics.score_card`, the confidence intervals ``correlation_low``, ``correlation_high``,
+    saw before each of them. Columns: ``session``, ``neuron``, what the recording knows of its neurons, the scores of
+    `retina_nb.metrics.score_card`, the confidence intervals ``correlation_low``, ``correlation_high``,
     ``cc_norm_low``, ``cc_norm_high`` by bootstrap over blocks of time, and the same scores of the baseline with the
-    prefix ``linear_nonlinear_``.
+    prefix ``linear_nonlinear_``. A property of several numbers for each neuron has a column for each, ``position_0``,
+    ``position_1``; one that has the name of another column is there with the prefix ``recorded_``.
 
     Args:
         model: a twin, a baseline or a truth: anything that is called as ``model(stimulus, session)`` and has a ``lag``.
@@ -73,9 +76,18 @@ def evaluate(
         seed: of the bootstrap.
 
     Raises:
-        UserError: if a session is unknown to the model, or has no such test stimulus.
+        UserError: if a session is unknown to the model, or has no such test stimulus, or one that is too short.
     """
+    check_level(level)
+    as_seed(seed)
     recordings = by_name(recordings)
+    for session, recording in recordings.items():
+        bins = recording.bins(stimulus)  # looked for before a baseline is fitted for nothing
+        if recording.signed and recording.responses[bins].min() < 0:
+            raise UserError(
+                f"session {session} has responses below zero, which scores of rates and counts cannot use: make them "
+                "positive, or score rnb.predict by a correlation of retina_nb.metrics"
+            )
     if isinstance(baseline, str):
         baseline = fit_linear_nonlinear(recordings)
     return pd.concat(
@@ -94,7 +106,12 @@ def compare_all_models(scores: pd.DataFrame, *, n: int = 2000, level: float = 0.
     Returns:
         A row for each model: ``median`` with ``low`` and ``high``, and the median of its ``gain`` neuron by neuron
         over the first model, with ``gain_low`` and ``gain_high``.
+
+    Raises:
+        UserError: if there is no score, or see `retina_nb.metrics.compare_models`.
     """
+    if not isinstance(scores, pd.DataFrame) or scores.empty:
+        raise UserError(f"scores must be a table with a column for each model, not {describe(scores)}")
     compare, rows = partial(compare_models, n=n, level=level, seed=seed), {}
     first = scores.iloc[:, 0].to_numpy()
     for name, values in scores.items():
@@ -116,19 +133,35 @@ def _evaluate_session(
         raise UserError(
             f"session {recording.session} has {recording.n_neurons} neurons, the model predicts {prediction.shape[1]}"
         )
-    scores = {
-        "session": np.full(recording.n_neurons, recording.session),
-        "neuron": np.arange(recording.n_neurons),
-        **recording.neurons,
-        **score_card(trials, prediction),
-    }
+    if trials.shape[1] < 2:
+        raise UserError(
+            f"session {recording.session}: {stimulus} has {trials.shape[1]} bins to score after "
+            f"{max(one.lag for one in models.values())} bins of history; score a longer stimulus"
+        )
+    scores = score_card(trials, prediction)
     for metric in ("correlation", "cc_norm"):
         low, high = bootstrap_interval(trials, prediction, metric, level=level, seed=seed)
         scores |= {f"{metric}_low": low, f"{metric}_high": high}
     if baseline is not None:
         card = score_card(trials, predictions[f"{BASELINE}_"])
         scores |= {f"{BASELINE}_{name}": values for name, values in card.items()}
-    return pd.DataFrame(scores)
+    names = {"session": np.full(recording.n_neurons, recording.session), "neuron": np.arange(recording.n_neurons)}
+    return pd.DataFrame(names | _properties(recording, {*names, *scores}) | scores)
+
+
+def _properties(recording: Recording, taken: set[str]) -> dict[str, np.ndarray]:
+    """What a recording knows of its neurons as columns of a table that has some others."""
+    columns: dict[str, np.ndarray] = {}
+    for name, values in recording.neurons.items():
+        parts = {name: values}
+        if values.ndim > 1:
+            flat = values.reshape(len(values), -1)
+            parts = {f"{name}_{number}": column for number, column in enumerate(flat.T)}
+        for part, column in parts.items():
+            while part in taken or part in columns:
+                part = f"recorded_{part}"
+            columns[part] = column
+    return columns
 
 
 def _predictions(

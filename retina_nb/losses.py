@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 # (rate, response, weights) -> loss of each neuron
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -104,7 +104,9 @@ def mean_loss(loss: Loss, parts: Iterable[Part], count: float | None = None) -> 
     return torch.stack(total).sum() / (torch.stack(own).sum() if count is None else count)
 
 
-def weigh_neurons(recordings: Mapping[str, Recording], by: str = "none") -> dict[str, Float[Tensor, " neuron"]]:
+def weigh_neurons(
+    recordings: Recording | Mapping[str, Recording], by: str = "none"
+) -> dict[str, Float[Tensor, " neuron"]]:
     """How much each neuron of each session counts in the loss.
 
     Args:
@@ -118,6 +120,7 @@ def weigh_neurons(recordings: Mapping[str, Recording], by: str = "none") -> dict
     """
     if by not in _WEIGHTS:
         raise unknown("weighting of neurons", by, _WEIGHTS)
+    recordings = by_name(recordings)
     flat = _WEIGHTS[by](recordings).to(torch.float32)
     sizes = [one.n_neurons for one in recordings.values()]
     return dict(zip(recordings, flat.split(sizes), strict=True))

@@ -16,17 +16,22 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from math import ceil, comb
+from numbers import Real
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 from scipy import stats
 
+from retina_nb.arrays import as_array, as_count, as_numbers, as_seed, as_text, describe
 from retina_nb.errors import UserError, unknown
 
 # Predicted rates below this are taken as this by the Poisson scores, whose logarithm needs positive rates.
 SMALLEST_RATE = 1e-8
 # At most this many ways to halve the trials are averaged.
 _MAX_SPLITS = 50
+# Bins that are resampled together, if there are twice as many.
+_BLOCK = 30
 # Bootstrap samples computed at once, which bounds the memory needed for many trials.
 _SAMPLES_AT_ONCE = 50
 
@@ -276,7 +281,13 @@ def score_card(trials: np.ndarray, prediction: np.ndarray) -> dict[str, Float[np
 
 
 def bootstrap_scores(
-    trials: np.ndarray, prediction: np.ndarray | None, metric: str, *, block: int = 30, n: int = 500, seed: int = 0
+    trials: np.ndarray,
+    prediction: np.ndarray | None,
+    metric: str,
+    *,
+    block: int | None = None,
+    n: int = 500,
+    seed: int = 0,
 ) -> Float[np.ndarray, "sample neuron"]:
     """A score in `n` resamplings of the time bins, drawn as circular blocks (Politis & Romano 1992).
 
@@ -286,7 +297,8 @@ def bootstrap_scores(
         trials: (trial, time, neuron).
         prediction: (time, neuron); None for what is known of the trials alone.
         metric: a name in `score_card`, or ``"quality_index"``, ``"signal_to_noise"``, ``"fano_factor"``.
-        block: bins in a block; should exceed the time over which the responses are correlated.
+        block: bins in a block; should exceed the time over which the responses are correlated. By default 30, or half
+            of the bins if there are less than 60.
         n: number of resamplings.
         seed: of the resampling.
 
@@ -295,9 +307,11 @@ def bootstrap_scores(
     """
     score = _score_named(metric, trials, prediction)
     bins = np.shape(trials)[1]
-    if not 1 <= block <= bins // 2:
-        raise UserError(f"block must be between 1 and half of the {bins} bins, not {block}")
-    starts = np.random.default_rng(seed).integers(bins, size=(n, ceil(bins / block), 1))
+    block = min(_BLOCK, bins // 2) if block is None else block
+    as_count(n, "n, the number of resamplings,", least=1, most=10**6)
+    if not isinstance(block, int | np.integer) or not 1 <= block <= bins // 2:
+        raise UserError(f"block must be between 1 and half of the {bins} bins, not {describe(block)}")
+    starts = np.random.default_rng(as_seed(seed)).integers(bins, size=(n, ceil(bins / block), 1))
     drawn = ((starts + np.arange(block)) % bins).reshape(n, -1)[:, :bins]
     counts = np.zeros((n, bins))
     np.add.at(counts, (np.arange(n)[:, None], drawn), 1 / bins)
@@ -310,7 +324,7 @@ def bootstrap_interval(
     prediction: np.ndarray | None,
     metric: str,
     *,
-    block: int = 30,
+    block: int | None = None,
     n: int = 500,
     level: float = 0.95,
     seed: int = 0,
@@ -319,7 +333,18 @@ def bootstrap_interval(
 
     Resamplings without a defined score are left out; NaN for neurons that have none at all.
     """
+    check_level(level)
     return _interval(bootstrap_scores(trials, prediction, metric, block=block, n=n, seed=seed), level)
+
+
+def check_level(level: float) -> None:
+    """Refuse the level of a confidence interval that cannot be.
+
+    Raises:
+        UserError: if it is not between 0 and 1.
+    """
+    if not isinstance(level, Real) or not 0 < level < 1:
+        raise UserError(f"level must be between 0 and 1, e.g. 0.95, not {describe(level)}")
 
 
 @dataclass(frozen=True)
@@ -341,29 +366,31 @@ class Comparison:
 
 
 def compare_models(
-    first: np.ndarray, second: np.ndarray, *, n: int = 2000, level: float = 0.95, seed: int = 0
+    first: ArrayLike, second: ArrayLike, *, n: int = 2000, level: float = 0.95, seed: int = 0
 ) -> Comparison:
     """Compare the scores (neuron,) of two models on the same neurons.
 
     Neurons of one retina are not independent, so that intervals and p are for these retinas, not for all.
 
     Raises:
-        UserError: if the lengths differ or no neuron has both scores.
+        UserError: if the scores are not numbers, the lengths differ or no neuron has both scores.
     """
-    first, second = np.asarray(first, float), np.asarray(second, float)
-    if first.ndim != 1 or first.shape != second.shape:
+    check_level(level)
+    as_count(n, "n, the number of resamplings,", least=1, most=10**6)
+    first, second = (as_numbers(one, "the scores of a model", "(neuron,)").astype(float) for one in (first, second))
+    if first.shape != second.shape:
         raise UserError(f"the models must be scored on the same neurons, not {first.shape} and {second.shape}")
     difference = (first - second)[np.isfinite(first) & np.isfinite(second)]
     if not len(difference):
         raise UserError("no neuron has a defined score in both models; check that the trials repeat and respond")
-    drawn = np.random.default_rng(seed).integers(len(difference), size=(n, len(difference)))
+    drawn = np.random.default_rng(as_seed(seed)).integers(len(difference), size=(n, len(difference)))
     low, high = np.quantile(np.median(difference[drawn], axis=1), [(1 - level) / 2, (1 + level) / 2])
     p_value = stats.wilcoxon(difference).pvalue if difference.any() else 1.0
     return Comparison(float(np.median(difference)), float(low), float(high), float(p_value), len(difference))
 
 
 def _score_named(metric: str, trials: np.ndarray, prediction: np.ndarray | None) -> Callable[..., np.ndarray]:
-    of_trials = _CEILINGS | _PROPERTIES
+    of_trials, metric = _CEILINGS | _PROPERTIES, as_text(metric, "metric")
     if metric in of_trials:
         return partial(of_trials[metric], _checked_trials(trials))
     if metric not in _PREDICTION_SCORES:
@@ -488,7 +515,7 @@ def _normed(weights: Weights, values: np.ndarray) -> np.ndarray:
 
 
 def _checked_trials(trials: np.ndarray) -> np.ndarray:
-    trials = np.asarray(trials)
+    trials = as_array(trials, "trials")
     if trials.ndim != 3 or trials.dtype.kind not in "fiub" or trials.shape[1] < 2 or 0 in trials.shape:
         raise UserError(
             f"trials must be numbers (trial, time, neuron) with two bins or more, not {trials.dtype} {trials.shape}; "
@@ -501,7 +528,7 @@ def _checked_trials(trials: np.ndarray) -> np.ndarray:
 
 
 def _checked(trials: np.ndarray, prediction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    trials, prediction = _checked_trials(trials), np.asarray(prediction)
+    trials, prediction = _checked_trials(trials), as_array(prediction, "the prediction")
     if prediction.shape != trials.shape[1:] or prediction.dtype.kind not in "fiub":
         raise UserError(
             f"the prediction must be numbers (time, neuron) {trials.shape[1:]} like the trials, not {prediction.dtype} "

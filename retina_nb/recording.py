@@ -4,16 +4,31 @@ A recording is one session's timeline. Train, validation and test are labels of 
 copies, so the history of every bin is the history that the cells really saw.
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from retina_nb.arrays import (
+    as_array,
+    as_flag,
+    as_float32,
+    as_integers,
+    as_mapping,
+    as_name,
+    as_number,
+    as_text,
+    describe,
+)
 from retina_nb.errors import UserError, unknown
 
 SPLITS = ("train", "validation", "test")
 UNUSED = ""
+
+RATES = (1e-3, 1e6)  # bins per second that are possible
+PIXELS = (1e-3, 1e6)  # sides of pixels (µm) that are possible
 
 
 @runtime_checkable
@@ -37,8 +52,8 @@ class Movie:
         channels: one name for each channel.
 
     Raises:
-        UserError: if `frames` does not have four axes, or has pixels that are not finite (looked for in memory only),
-            or `channels` has another length.
+        UserError: if `frames` does not have four axes, is not of real numbers, or has pixels that are not finite in
+            float32 (looked for in memory only), or another argument does not fit.
     """
 
     frames: Frames
@@ -47,16 +62,18 @@ class Movie:
     channels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not hasattr(self.frames, "shape") or len(self.frames.shape) != 4:
-            found = getattr(self.frames, "shape", type(self.frames).__name__)
-            raise UserError(f"a movie's frames must be (channel, frame, height, width), not {found}")
-        if 0 in self.frames.shape:
-            raise UserError(f"a movie's frames must not be empty, their shape is {tuple(self.frames.shape)}")
+        if hasattr(self.frames, "detach") or isinstance(self.frames, np.ma.MaskedArray):
+            object.__setattr__(self, "frames", as_array(self.frames, "a movie's frames"))
+        check_frames(self.frames)
+        channels = as_array(() if self.channels is None else self.channels, "a movie's channels")
+        names = [as_text(one, "the name of a channel") for one in np.atleast_1d(channels).tolist()]
+        object.__setattr__(self, "channels", tuple(names))
         if self.channels and len(self.channels) != self.frames.shape[0]:
             raise UserError(f"a movie of {self.frames.shape[0]} channels has {len(self.channels)} channel names")
-        # Only of what is in memory: a movie on disk would be read as a whole.
-        if type(self.frames) is np.ndarray and not np.isfinite([self.frames.min(), self.frames.max()]).all():
-            raise UserError("a movie's frames must be finite, some are NaN or infinite: mend them")
+        greatest = float(np.finfo(np.float32).max)
+        for name, least in (("mean", -greatest), ("std", 0.0)):
+            level = as_number(getattr(self, name), f"a movie's {name}", "grey levels", least=least, most=greatest)
+            object.__setattr__(self, name, level)
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -120,17 +137,42 @@ class Recording:
         def put(name: str, value: Any) -> None:
             object.__setattr__(self, name, value)
 
-        put("responses", self._numbers("responses", self.responses, ndim=2))
-        put("frames", self._whole_movie() if self.frames is None else self._bins("frames", self.frames, ndim=1))
-        labels = np.full(len(self), "train") if self.split is None else np.asarray(self.split)
+        put("session", as_name(self.session, "the name of a session"))
+        where = f"session {self.session}: "
+        if not isinstance(self.movie, Movie):
+            raise UserError(f"{where}movie must be a Movie(frames), not {describe(self.movie)}")
+        put("responses", as_float32(self.responses, f"{where}responses"))
+        put("frames", self._whole_movie() if self.frames is None else as_integers(self.frames, f"{where}frames"))
+        labels = np.full(len(self), "train") if self.split is None else as_array(self.split, f"{where}split")
         put("split", labels.astype(str, copy=False))
-        put("repeats", {name: self._bins(f"repeats[{name!r}]", bins, ndim=2) for name, bins in self.repeats.items()})
-        put("onsets", np.unique(np.append(self._bins("onsets", self.onsets, ndim=1), 0)))
-        put("neurons", {name: np.asarray(values) for name, values in self.neurons.items()})
+        for name in ("repeats", "neurons", "about"):
+            put(name, as_mapping(getattr(self, name), f"{where}{name}"))
+        trials = {name: (bins, f"{where}repeats[{name!r}]") for name, bins in self.repeats.items()}
+        put("repeats", {name: as_integers(bins, what, "(trial, time)") for name, (bins, what) in trials.items()})
+        onsets = as_array(self.onsets, f"{where}onsets")
+        onsets = as_integers(onsets, f"{where}onsets") if onsets.size else np.zeros(0, dtype=np.int64)
+        put("onsets", np.unique(np.append(onsets, 0)))
+        put("neurons", {name: as_array(one, f"{where}neurons[{name!r}]") for name, one in self.neurons.items()})
+        put("rate", as_number(self.rate, f"{where}rate", "bins per second", *RATES))
+        if isinstance(self.pixel_um, tuple | list) or (isinstance(self.pixel_um, np.ndarray) and self.pixel_um.ndim):
+            raise UserError(f"{where}pixel_um must be one number (µm): bring the movie to square pixels")
+        side = as_number(self.pixel_um, f"{where}pixel_um", "µm", *PIXELS, unknown=True)
+        put("pixel_um", side)
+        put("unit", as_text(self.unit, f"{where}unit"))
+        for name in ("mirrored", "signed"):
+            put(name, as_flag(getattr(self, name), f"{where}{name}"))
         self._validate()
 
     def __len__(self) -> int:
         return len(self.responses)
+
+    def named(self, session: str) -> "Recording":
+        """The same recording, of which nothing is copied, under another name."""
+        if session == self.session:
+            return self
+        other = copy.copy(self)
+        object.__setattr__(other, "session", session)
+        return other
 
     @property
     def n_neurons(self) -> int:
@@ -241,26 +283,14 @@ class Recording:
     def _repeated(self, split: str) -> tuple[str, ...]:
         return (split,) if split in self.repeats else ()
 
-    def _numbers(self, name: str, values: Any, ndim: int) -> np.ndarray:
-        array = np.asarray(values)
-        if array.dtype.kind not in "fiub" or array.ndim != ndim or 0 in array.shape:
-            axes = {1: "(time,)", 2: "(time, neuron)"}[ndim]
-            raise UserError(f"session {self.session}: {name} must be numbers {axes}, not {array.dtype} {array.shape}")
-        return array.astype(np.float32, copy=False)
-
-    def _bins(self, name: str, values: Any, ndim: int) -> np.ndarray:
-        array = np.asarray(values)
-        if array.dtype.kind not in "iu" or array.ndim != ndim or 0 in array.shape:
-            axes = {1: "(time,)", 2: "(trial, time)"}[ndim]
-            raise UserError(f"session {self.session}: {name} must be integers {axes}, not {array.dtype} {array.shape}")
-        return array.astype(np.int64, copy=False)
-
     def _whole_movie(self) -> np.ndarray:
         """Nobody said what was shown when: then it is the movie from its start to its end, a frame in each bin."""
         if (bins := len(self)) != len(self.movie):
             hint = "cut the longer of them, or say by frames= which frame was on screen in each bin"
             if self.n_neurons == len(self.movie):
                 hint = "responses are (time, neuron), so transpose them"
+            if self.movie.frames.shape[0] == bins:
+                hint = _axes_of(self.movie)
             raise UserError(
                 f"session {self.session}: responses have {bins} bins, the movie has {len(self.movie)} frames; {hint}"
             )
@@ -268,25 +298,29 @@ class Recording:
 
     def _validate(self) -> None:
         where = f"session {self.session}"
-        if not np.isfinite(self.responses).all():
-            bin_, neuron = np.argwhere(~np.isfinite(self.responses))[0]
-            raise UserError(f"{where}: responses of neuron {neuron} are not finite at bin {bin_}; drop or mend them")
-        if not self.signed and (self.responses < 0).any():
+        if not self.signed and self.responses.min() < 0:
             bin_, neuron = np.argwhere(self.responses < 0)[0]
             raise UserError(
                 f"{where}: responses of neuron {neuron} are negative at bin {bin_}; rates and counts must be >= 0, "
                 "other responses are given as signed=True"
             )
         for name in ("frames", "split"):
-            if len(getattr(self, name)) != len(self):
+            labels = getattr(self, name)
+            if labels.ndim != 1:
+                raise UserError(f"{where}: {name} must have one label for each bin, (time,), not {labels.shape}")
+            if len(labels) != len(self):
                 raise UserError(
-                    f"{where}: {name} has {len(getattr(self, name))} bins, responses have {len(self)}; "
-                    "responses are (time, neuron)"
+                    f"{where}: {name} has {len(labels)} bins, responses have {len(self)}; responses are (time, neuron)"
                 )
         if self.frames.min() < 0 or self.frames.max() >= len(self.movie):
+            hint = ""
+            if self.frames.min() < 0:
+                hint = "; for a gray screen, add a gray frame to the movie and give its number"
+            elif self.frames.max() < self.movie.frames.shape[0]:
+                hint = f"; {_axes_of(self.movie)}"
             raise UserError(
                 f"{where}: frames run from {self.frames.min()} to {self.frames.max()}, "
-                f"the movie has {len(self.movie)} frames, counted from 0"
+                f"the movie has {len(self.movie)} frames, counted from 0{hint}"
             )
         if (strange := ~np.isin(self.split, (*SPLITS, UNUSED))).any():
             label = str(self.split[strange.argmax()])
@@ -301,16 +335,16 @@ class Recording:
             if (self.frames[bins] != self.frames[bins[0]]).any():
                 raise UserError(f"{where}: repeats[{name!r}] did not show the same frames in every trial")
         for name, values in self.neurons.items():
-            if len(values) != self.n_neurons:
-                raise UserError(f"{where}: neurons[{name!r}] has {len(values)} entries for {self.n_neurons} neurons")
-        if not (np.isfinite(self.rate) and self.rate > 0):
-            raise UserError(f"{where}: rate must be a positive number of bins per second, not {self.rate}")
-        if self.pixel_um <= 0:
-            raise UserError(f"{where}: pixel_um must be positive (µm), or NaN if it is unknown, not {self.pixel_um}")
+            if values.shape[:1] != (self.n_neurons,):
+                entries = len(values) if values.ndim else "no"
+                raise UserError(f"{where}: neurons[{name!r}] has {entries} entries for {self.n_neurons} neurons")
 
 
 def by_name(recordings: Any) -> dict[str, Recording]:
     """Recordings by the names of their sessions. One may come alone.
+
+    The key in a dict is the session's name: a recording that calls itself otherwise gets that name here, and so in all
+    that is made of it. Two of one name under two keys are two sessions.
 
     Raises:
         UserError: if they are anything else than what `load_recordings` gives, or there is none.
@@ -324,7 +358,36 @@ def by_name(recordings: Any) -> dict[str, Recording]:
         )
     if not recordings:
         raise UserError("there is no recording: give one or more")
-    return dict(recordings)
+    return {as_name(name, "the name of a session"): one.named(name) for name, one in recordings.items()}
+
+
+def _axes_of(movie: Movie) -> str:
+    """What to do about a movie with as many channels as there should be frames."""
+    order = "moveaxis(frames, -1, 0)" if movie.frames.shape[-1] < movie.frames.shape[1] else "swapaxes(frames, 0, 1)"
+    return f"a movie is (channel, frame, height, width), not {tuple(movie.frames.shape)}: use numpy.{order}"
+
+
+def check_frames(frames: Any) -> None:
+    """Refuse frames that no model can be shown."""
+    if not hasattr(frames, "shape") or len(frames.shape) != 4:
+        found = getattr(frames, "shape", type(frames).__name__)
+        hint = "; of one channel they are frames[None]" if len(getattr(frames, "shape", ())) == 3 else ""
+        raise UserError(f"a movie's frames must be (channel, frame, height, width), not {found}{hint}")
+    if 0 in frames.shape:
+        raise UserError(f"a movie's frames must not be empty, their shape is {tuple(frames.shape)}")
+    kind = getattr(frames, "dtype", None)
+    if isinstance(kind, np.dtype) and kind.kind not in "fiub":
+        hint = "convert them by .astype('float32')" if kind.kind == "O" else "take their absolute or real part"
+        raise UserError(f"a movie's frames must be real numbers, not {kind}; {hint}")
+    if type(frames).__module__.startswith("h5py"):
+        raise UserError("a movie's frames are a dataset of HDF5, which is not indexed as an array is: read it by [:]")
+    # Only of what is in memory: a movie on disk would be read as a whole.
+    if type(frames) is np.ndarray:
+        ends = np.array([frames.min(), frames.max()])
+        if not np.isfinite(ends).all():
+            raise UserError("a movie's frames must be finite, some are NaN or infinite: fix them")
+        if np.abs(ends.astype(np.float64)).max() > np.finfo(np.float32).max:
+            raise UserError(f"a movie's frames must fit in float32, they run from {ends[0]:g} to {ends[1]:g}")
 
 
 def sessions_that_share(recordings: Mapping[str, Recording]) -> list[list[str]]:

@@ -1,5 +1,7 @@
 """Small recordings for tests, of odd and unequal sizes."""
 
+import inspect
+
 import numpy as np
 
 from retina_nb import Movie, Recording
@@ -37,3 +39,10 @@ TINY = [
     "core.temporal_kernel_sizes=[5,3]",
     "core.spatial_kernel_sizes=[3,3]",
 ]
+
+
+def untyped(kind: type, **arguments):
+    """An object made as users make it, without a check of the types of arguments before their own checks."""
+    made = object.__new__(kind)
+    inspect.unwrap(kind.__init__)(made, **arguments)
+    return made

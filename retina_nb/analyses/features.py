@@ -22,6 +22,7 @@ from retina_nb.models.activations import collect_activations, replaced_activatio
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.sparse_autoencoder import SparseAutoencoder, SparseFit, fit_sparse_autoencoder
 from retina_nb.recording import Recording
+from retina_nb.tensors import as_tensor
 
 # Bins of stimulus that a core is given at once.
 _BLOCK = 600
@@ -116,7 +117,7 @@ def find_features(
     one = subject(twin, session=session, neurons=neurons, device=device)
     stimulus = one.frames(stimulus)
     one.examine(stimulus[None])
-    shown = torch.from_numpy(np.ascontiguousarray(stimulus)).float()[None]
+    shown = as_tensor(np.ascontiguousarray(stimulus)).float()[None]
     # The core alone is needed, whoever reads it.
     activity = collect_activations(
         twin, "core", [shown], session=session or twin.sessions[0], samples=samples, seed=seed
@@ -157,7 +158,7 @@ def feature_clips(
     one, lag = subject(twin), twin.core.lag
     stimulus = one.frames(stimulus)
     one.examine(stimulus[None])
-    shown = torch.from_numpy(np.ascontiguousarray(stimulus)).float()[None]
+    shown = as_tensor(np.ascontiguousarray(stimulus)).float()[None]
     with torch.no_grad():
         parts = [found.fit.autoencoder.encode(rows)[..., feature] for rows in _activity(one, shown)]
     code = torch.cat(parts).cpu().numpy()  # (time, height, width)
@@ -179,7 +180,7 @@ def feature_clips(
 
 
 def score_with_features(
-    twin: CoreReadout, found: Features, recordings: Mapping[str, Recording], *, stimulus: str = "test"
+    twin: CoreReadout, found: Features, recordings: Recording | Mapping[str, Recording], *, stimulus: str = "test"
 ) -> pd.DataFrame:
     """How well the twin predicts if its readouts hear the features alone, and not all that the core does.
 

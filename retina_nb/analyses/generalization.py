@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from retina_nb.errors import UserError, unknown
 from retina_nb.evaluation import compare_all_models, predict
 from retina_nb.metrics import score_card
-from retina_nb.recording import UNUSED, Recording
+from retina_nb.recording import UNUSED, Recording, by_name
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,10 @@ def score_matrix(
 
 
 def recorded_tests(
-    recordings: Mapping[str, Recording], kinds: Mapping[str, Bool[np.ndarray, " frame"]], *, stimulus: str = "test"
+    recordings: Recording | Mapping[str, Recording],
+    kinds: Mapping[str, Bool[np.ndarray, " frame"]],
+    *,
+    stimulus: str = "test",
 ) -> dict[str, list[TestSet]]:
     """Test sets from a repeated stimulus, the bins of which are sorted by kind.
 
@@ -123,6 +126,7 @@ def recorded_tests(
     Raises:
         UserError: if it was not repeated, a kind is not for this movie, or never on screen in it.
     """
+    recordings = by_name(recordings)
     sets: dict[str, list[TestSet]] = {}
     for name, frames in kinds.items():
         for session, recording in recordings.items():
@@ -157,7 +161,10 @@ def expected_tests(
 
 
 def trained_on(
-    recordings: Mapping[str, Recording], frames: Bool[np.ndarray, " frame"], *, splits: Sequence[str] = ("train",)
+    recordings: Recording | Mapping[str, Recording],
+    frames: Bool[np.ndarray, " frame"],
+    *,
+    splits: Sequence[str] = ("train",),
 ) -> dict[str, Recording]:
     """The same recordings, but only bins with some of the movie's frames are left for training.
 
@@ -171,7 +178,7 @@ def trained_on(
     Raises:
         UserError: if the frames are not for this movie, or no bin would be left.
     """
-    kept = {}
+    recordings, kept = by_name(recordings), {}
     for session, recording in recordings.items():
         lost = ~_on_screen(recording, frames, "the chosen frames") & np.isin(recording.split, splits)
         split = np.where(lost, UNUSED, recording.split)

@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from retina_nb.analyses.attribution import layer_output
 from retina_nb.analyses.subjects import One, subject
 from retina_nb.errors import UserError
+from retina_nb.tensors import as_tensor
 
 # Bins of stimulus that a model is given at once.
 _BLOCK = 600
@@ -119,7 +120,7 @@ def layer_movie(
     with layer_output(model, layer) as output:
         for start in range(one.lag, stimulus.shape[1], _BLOCK):
             part = stimulus[None, :, start - one.lag : start + _BLOCK]
-            rates = one.respond(torch.from_numpy(np.ascontiguousarray(part)).float())
+            rates = one.respond(as_tensor(np.ascontiguousarray(part)).float())
             parts.append(output()[0, :, -rates.shape[1] :].movedim(1, -1).cpu())
     return torch.cat(parts, dim=-1).numpy()
 

@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from retina_nb.cores import StackedCore
 from retina_nb.errors import UserError, unknown
 from retina_nb.stimuli import Stimulus, batch
+from retina_nb.tensors import as_tensor
 
 # What experiments are given to show: one stimulus, or many side by side.
 One = Stimulus | Float[np.ndarray, "channel time height width"]
@@ -123,7 +124,7 @@ class Subject:
         check_batch_size(batch_size)
         parts = range(0, len(stimuli), batch_size)
         made = [
-            self.respond(torch.as_tensor(np.ascontiguousarray(stimuli[start : start + batch_size]))).float().cpu()
+            self.respond(as_tensor(np.ascontiguousarray(stimuli[start : start + batch_size]))).float().cpu()
             for start in tqdm(parts, disable=len(parts) <= _LONG, leave=False)
         ]
         return torch.cat(made).numpy()

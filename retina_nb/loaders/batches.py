@@ -13,6 +13,7 @@ from retina_nb.errors import UserError
 from retina_nb.loaders.joined import JoinedFrames
 from retina_nb.loaders.shared_runs import Runs, best_sizes, shared_runs
 from retina_nb.recording import Recording, sessions_that_share
+from retina_nb.tensors import as_tensor
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class SharedBatches:
         self._share = slice(process, None, processes)
         self.lag, self.batch_size, self.seed, self.device, self.epoch = lag, batch_size, seed, torch.device(device), 0
         self._groups = [
-            _Group([recordings[name] for name in names], split, lag) for names in sessions_that_share(recordings)
+            _Group({name: recordings[name] for name in names}, split, lag) for names in sessions_that_share(recordings)
         ]
         self._runs, self._sizes = _chunks(self._groups, lag, chunk_size)
         # Rows of a batch are sorted such that those of a movie, and of a group where that can be, are neighbours.
@@ -81,7 +82,7 @@ class SharedBatches:
         neurons = np.array([sum(recordings[name].n_neurons for name in group.sessions) for group in self._groups])
         self._weight = (self._runs.starts >= 0) @ neurons * self._runs.lengths
         self._responses = {
-            name: torch.from_numpy(recording.responses).to(self.device) for name, recording in recordings.items()
+            name: as_tensor(recording.responses).to(self.device) for name, recording in recordings.items()
         }
         self._movies = {id(group.movie): _resident(group.movie.frames, self.device) for group in self._groups}
 
@@ -139,7 +140,7 @@ class SharedBatches:
     def _shown(self, group: "_Group", frames: np.ndarray) -> Tensor:
         resident = self._movies[id(group.movie)]
         if resident is None:
-            seen = torch.from_numpy(np.asarray(group.movie.frames[:, frames])).to(self.device)
+            seen = _placed(np.asarray(group.movie.frames[:, frames]), self.device)
         else:
             seen = resident[:, torch.from_numpy(frames).to(self.device)]
         seen = seen.movedim(0, 1).to(torch.float32)
@@ -149,9 +150,9 @@ class SharedBatches:
 class _Group:
     """Sessions that saw the same frames at the same times."""
 
-    def __init__(self, recordings: list[Recording], split: str, lag: int) -> None:
-        first = recordings[0]
-        self.sessions = [recording.session for recording in recordings]
+    def __init__(self, recordings: Mapping[str, Recording], split: str, lag: int) -> None:
+        self.sessions = list(recordings)
+        first = recordings[self.sessions[0]]
         self.movie, self.frames, self.mirrored = first.movie, first.frames, first.mirrored
         self.screen = (id(first.movie), first.mirrored, first.pixel_um)
         counts = (first.split == split) & (first.history >= lag)
@@ -187,4 +188,10 @@ def _resident(frames: object, device: torch.device) -> Tensor | None:
         return torch.cat(parts, dim=1) if all(part is not None for part in parts) else None  # type: ignore[arg-type]
     if isinstance(frames, np.memmap) or not isinstance(frames, np.ndarray):
         return None
-    return torch.from_numpy(np.ascontiguousarray(frames)).to(device)
+    return _placed(np.ascontiguousarray(frames), device)
+
+
+def _placed(frames: np.ndarray, device: torch.device) -> Tensor:
+    """Frames on a device, of which some do not have double precision."""
+    pixels = as_tensor(frames)
+    return (pixels.float() if pixels.dtype == torch.float64 and device.type != "cpu" else pixels).to(device)

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from retina_nb.arrays import describe
 from retina_nb.errors import UserError
 from retina_nb.loaders.lazy import for_each_axis
-from retina_nb.recording import Frames
+from retina_nb.recording import Frames, check_frames
 
 
 class JoinedFrames:
@@ -23,8 +24,12 @@ class JoinedFrames:
     """
 
     def __init__(self, parts: Sequence[Frames]) -> None:
+        if isinstance(parts, str | bytes) or not isinstance(parts, Sequence) or not parts:
+            raise UserError(f"movies that are joined must be a list of one or more, not {describe(parts)}")
+        for part in parts:
+            check_frames(part)
         shapes = {(part.shape[:1], part.shape[2:]) for part in parts}
-        if len(shapes) != 1 or len(parts[0].shape) != 4:
+        if len(shapes) != 1:
             raise UserError(
                 "movies can only be joined if they have the same channels and size, not "
                 + " and ".join(str(tuple(part.shape)) for part in parts)

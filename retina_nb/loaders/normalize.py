@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float32
+from numpy.typing import ArrayLike
 
+from retina_nb.arrays import as_integers, describe
 from retina_nb.errors import UserError
 from retina_nb.recording import Frames, Movie
 
@@ -16,7 +18,7 @@ Zscored = Float32[np.ndarray, "channel _ height width"]
 _BLOCK = 2**24  # pixels of a movie that are looked at together
 
 
-def normalize(movie: Movie, *, frames: np.ndarray | None = None) -> Movie:
+def normalize(movie: Movie, *, frames: ArrayLike | None = None) -> Movie:
     """A movie in units of its own contrast: its mean is 0 and its standard deviation 1, over all pixels.
 
     What it was normalised by is kept, and what it was normalised by before as well: `Movie.original` undoes both. A
@@ -29,9 +31,13 @@ def normalize(movie: Movie, *, frames: np.ndarray | None = None) -> Movie:
     Raises:
         UserError: if there is no such frame, a pixel is not finite, or all are the same.
     """
-    numbers = np.arange(len(movie)) if frames is None else np.unique(frames)
-    if not len(numbers) or numbers.min() < 0 or numbers.max() >= len(movie):
-        raise UserError(f"frames must be numbers from 0 to {len(movie) - 1}, of those that the movie has, not {frames}")
+    if not isinstance(movie, Movie):
+        raise UserError(f"normalize needs a Movie(frames), not {describe(movie)}")
+    numbers = np.arange(len(movie)) if frames is None else np.unique(as_integers(frames, "frames", "(frame,)"))
+    if numbers[0] < 0 or numbers[-1] >= len(movie):
+        raise UserError(
+            f"frames must be numbers from 0 to {len(movie) - 1}, of those that the movie has, not {describe(frames)}"
+        )
     mean, std = _moments(movie, numbers)
     scaled: Frames = ZscoredFrames(movie.frames, mean, std)
     if type(movie.frames) is np.ndarray:  # a mapped file is one, too, but of another type

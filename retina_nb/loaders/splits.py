@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from retina_nb.arrays import as_array, as_count, as_integers
 from retina_nb.errors import UserError
 
 
@@ -25,11 +26,9 @@ def validation_clips(
     Raises:
         UserError: if the movie has fewer clips than `n_clips`, or a number is not possible.
     """
-    if clip_length < 1 or n_clips < 0 or not 0 <= seed < 2**32:
-        raise UserError(
-            f"clip_length must be at least 1, the number of validation clips and the seed at least 0, "
-            f"not {clip_length}, {n_clips} and {seed}"
-        )
+    n_frames, clip_length = _frames_and_length(n_frames, clip_length)
+    n_clips = as_count(n_clips, "the number of validation clips")
+    seed = as_count(seed, "the seed", most=2**32 - 1)
     there = n_frames // clip_length
     if n_clips > there:
         raise UserError(
@@ -46,7 +45,9 @@ def label_clips(n_frames: int, clip_length: int, clips: Sequence[int] | np.ndarr
     Raises:
         UserError: if the movie has no such clip.
     """
-    clips = np.asarray(clips, dtype=np.int64)
+    n_frames, clip_length = _frames_and_length(n_frames, clip_length)
+    clips = as_array(clips, "validation clips")
+    clips = as_integers(clips, "validation clips", "(clip,)") if clips.size else np.zeros(0, dtype=np.int64)
     there = n_frames // clip_length
     if len(clips) and not (clips.min() >= 0 and clips.max() < there):
         wrong = clips[(clips < 0) | (clips >= there)][0]
@@ -63,6 +64,11 @@ def training_labels(n_frames: int, clip_length: int, n_clips: int | None, seed: 
     Raises:
         UserError: see `validation_clips`.
     """
+    n_frames, clip_length = _frames_and_length(n_frames, clip_length)
     if n_clips is None:
-        n_clips = -(-(n_frames // max(clip_length, 1)) // 10)
+        n_clips = -(-(n_frames // clip_length) // 10)
     return label_clips(n_frames, clip_length, validation_clips(n_frames, clip_length, n_clips, seed, where=where))
+
+
+def _frames_and_length(n_frames: int, clip_length: int) -> tuple[int, int]:
+    return as_count(n_frames, "the number of frames"), as_count(clip_length, "clip_length", least=1)

@@ -12,7 +12,7 @@ from retina_nb.cores import Core, feature_shape
 from retina_nb.errors import UserError, unknown
 from retina_nb.readouts import Readout, SessionReadouts
 from retina_nb.readouts.base import read_neurons
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 _AXES = ("batch", "channel", "time", "height", "width")
 # Long enough for the history of any core, to see how much of it is lost.
@@ -133,13 +133,13 @@ class CoreReadout(nn.Module):
         self.core.train(mode and not self.core_frozen)
         return self
 
-    def add_sessions(self, recordings: Mapping[str, Recording], *, seed: int = 0) -> None:
+    def add_sessions(self, recordings: Recording | Mapping[str, Recording], *, seed: int = 0) -> None:
         """Add readouts of the twin's preset for new sessions, started from what their recordings say.
 
         The recordings must be like those that the twin was made for, or its core would see something else.
 
         Args:
-            recordings: the new sessions.
+            recordings: the new sessions by name, or one.
             seed: fixes their initial weights.
 
         Raises:
@@ -148,6 +148,7 @@ class CoreReadout(nn.Module):
         """
         from retina_nb.models.building import new_readouts, start_readouts
 
+        recordings = by_name(recordings)
         readouts, like = self._session_readouts(), next(self.core.parameters(), torch.zeros(()))
         for session, readout in new_readouts(self, recordings, seed).items():
             readouts.add(session, readout.to(like))

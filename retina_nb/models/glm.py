@@ -18,7 +18,7 @@ from retina_nb.models.filters import Problem, fit_filters
 from retina_nb.models.fitting import Rows, bins_of, needed_rows, raised_cosines
 from retina_nb.models.linear_nonlinear import LinearNonlinear, check_options
 from retina_nb.models.single_cell import SessionModels, by_session, fit_sessions
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 _BASIS = 6  # raised cosines in the time since a spike
 _TRIALS, _SEED = 50, 0  # of the simulation that predicts a mean rate
@@ -135,7 +135,7 @@ class GLM(nn.Module):
 
 
 def fit_glm(
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     rank: int | None = 1,
     nonlinearity: str = "softplus",
@@ -146,7 +146,7 @@ def fit_glm(
     """Fit GLMs to training bins; validation bins choose how strongly each neuron is penalised.
 
     Args:
-        recordings: sessions by name, all at one rate, with spike counts.
+        recordings: sessions by name, all at one rate, with spike counts, or one session.
         rank: products of a temporal and a spatial filter that make up a neuron's filter; None for any filter.
         nonlinearity: ``"exp"`` as in Pillow et al. 2008, with which the problem is convex for ``rank=None`` but spikes
             may beget spikes without end when they are simulated; ``"softplus"`` with a gain and a base.
@@ -160,6 +160,7 @@ def fit_glm(
     Raises:
         UserError: if responses are not counts, and whatever `fit_linear_nonlinear` complains of.
     """
+    recordings = by_name(recordings)
     check_options(rank, nonlinearity)
     for session, recording in recordings.items():
         if (recording.responses % 1).any():

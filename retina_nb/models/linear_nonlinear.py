@@ -17,7 +17,7 @@ from retina_nb.models.filters import Problem, fit_filters
 from retina_nb.models.fitting import bins_of, filtered, needed_rows
 from retina_nb.models.single_cell import SessionModels, by_session, check_stimulus, fit_sessions
 from retina_nb.nonlinearities import nonlinearity as function
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 OUTPUTS = ("softplus", "exp")
 
@@ -113,7 +113,7 @@ class LinearNonlinear(nn.Module):
 
 
 def fit_linear_nonlinear(
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     rank: int | None = 1,
     nonlinearity: str = "softplus",
@@ -124,7 +124,7 @@ def fit_linear_nonlinear(
     A bin counts if all its history lies in its own presentation. The same recordings give the same fit.
 
     Args:
-        recordings: sessions by name, all at one rate.
+        recordings: sessions by name, all at one rate, or one session.
         rank: products of a temporal and a spatial filter that make up a neuron's filter; None for any filter.
         nonlinearity: ``"softplus"`` with a gain and a base, or ``"exp"``: convex for filters of any rank.
         history: how far the filters reach back (s).
@@ -136,6 +136,7 @@ def fit_linear_nonlinear(
         UserError: if the rates differ, a session has no training or no validation bins with enough history or saw
             nothing that varies, or there is no such rank or nonlinearity.
     """
+    recordings = by_name(recordings)
     check_options(rank, nonlinearity)
     lag = bins_of(recordings, history)
 

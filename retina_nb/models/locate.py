@@ -10,6 +10,7 @@ from torch import Tensor
 from retina_nb.recording import Recording
 
 _LAGS = (1, 2, 4, 6)
+_FEWEST = 32  # training bins, so that each half has some at all lags
 
 
 def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[np.ndarray, "neuron 2"]:
@@ -18,13 +19,16 @@ def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[n
     Correlates the response with the recent stimulus, with the energy of its change and with that of its fine
     structure, so that cells which respond to both polarities, or are silenced by contrast, are found too. What the
     whole screen does at a time is taken out first, since natural scenes correlate over long distances. Each neuron's
-    place is the peak of the map whose peak stands out most in both halves of the recording.
+    place is the peak of the map whose peak stands out most in both halves of the recording. Where there is hardly any
+    training bin, or one pixel, it is the middle of the screen.
 
     Args:
         recording: a session with training bins.
         bins: at most so many training bins are used.
     """
-    train = recording.bins("train")[:bins]
+    train, (height, width) = recording.bins("train")[:bins], recording.movie.frame_shape[1:]
+    if height * width == 1 or len(train) < _FEWEST:
+        return np.full((recording.n_neurons, 2), [(height - 1) / 2, (width - 1) / 2], dtype=np.float32)
     response = recording.responses[train]
     response = torch.from_numpy(response - response.mean(axis=0))
     smooth = _smooth_in_time(torch.from_numpy(recording.stimulus_at(train)))
@@ -36,7 +40,7 @@ def locate_receptive_fields(recording: Recording, bins: int = 15_000) -> Float[n
         maps.append(first + second)
         stands_out.append(np.sqrt(_height(first, second) * _height(second, first)))
     best = np.stack(maps)[np.argmax(stands_out, axis=0), np.arange(recording.n_neurons)]
-    places = np.unravel_index(best.argmax(axis=-1), recording.movie.frame_shape[1:])
+    places = np.unravel_index(best.argmax(axis=-1), (height, width))
     return np.stack(places, axis=1).astype(np.float32)
 
 

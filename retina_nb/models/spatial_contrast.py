@@ -20,7 +20,7 @@ from retina_nb.models.fitting import Rows, minimized, needed_rows
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.single_cell import SessionModels, by_session, check_stimulus, fit_sessions
 from retina_nb.readouts.spatial_contrast import mean_and_contrast
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 _ITERATIONS = 100
 
@@ -98,7 +98,7 @@ class SpatialContrast(nn.Module):
 
 
 def fit_spatial_contrast(
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     averages: Mapping[str, Float[np.ndarray, "neuron channel lag height width"]] | None = None,
     contour: float = 3.0,
@@ -106,7 +106,7 @@ def fit_spatial_contrast(
     """Fit spatial contrast models to training bins.
 
     Args:
-        recordings: sessions by name, all at one rate.
+        recordings: sessions by name, all at one rate, or one session.
         averages: for each session, spike-triggered averages to white noise, in order of time; the last lag is the
             present. None for the filters of `fit_linear_nonlinear`, which are averages freed of what correlates in
             the stimulus.
@@ -118,6 +118,7 @@ def fit_spatial_contrast(
     Raises:
         UserError: if the averages do not fit the recordings, and whatever `fit_linear_nonlinear` complains of.
     """
+    recordings = by_name(recordings)
     if averages is None:
         linear = fit_linear_nonlinear(recordings)
         averages = {session: linear[session].filters.detach().numpy() for session in recordings}

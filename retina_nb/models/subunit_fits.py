@@ -22,7 +22,7 @@ from retina_nb.models.linear_nonlinear import LinearNonlinear, fit_linear_nonlin
 from retina_nb.models.locate import locate_receptive_fields
 from retina_nb.models.single_cell import SessionModels, by_session, fit_sessions
 from retina_nb.models.subunits import SubunitModel, gaussians, pooled, through_time
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 
 _WIDTHS = (0.5, 1.0, 2.0)  # of the Gaussians that make up a subunit, in distances between subunits
 _CENTER_SURROUND = (0.2, 0.8, -0.5)  # their weights at the start
@@ -32,7 +32,7 @@ _TRIES, _ITERATIONS = 15, 40  # of L-BFGS from each start, and for each strength
 
 
 def fit_subunits(
-    recordings: Mapping[str, Recording],
+    recordings: Recording | Mapping[str, Recording],
     *,
     spacing_um: float = 50.0,
     radius_um: float = 225.0,
@@ -44,7 +44,7 @@ def fit_subunits(
     one that its subunits silence, and goes on from the best of them.
 
     Args:
-        recordings: sessions by name, all at one rate.
+        recordings: sessions by name, all at one rate, or one session.
         spacing_um: distance between the places at which subunits may be (µm); a pixel if the recording does not say
             how large it is. A subunit is made of Gaussians of a half, one and two times this width.
         radius_um: how far from the neuron's middle they may be (µm).
@@ -58,6 +58,7 @@ def fit_subunits(
     """
     if spacing_um <= 0 or radius_um < spacing_um:
         raise UserError(f"subunits need 0 < spacing <= radius, not {spacing_um:g} and {radius_um:g}")
+    recordings = by_name(recordings)
     lag = bins_of(recordings, history)
     linear = fit_linear_nonlinear(recordings, history=history)
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from itertools import groupby
+from numbers import Real
 
 import numpy as np
 import pandas as pd
 
+from retina_nb.arrays import as_count, as_number, as_seed, describe
 from retina_nb.errors import UserError
 from retina_nb.quality.alignment import judge_timing
 from retina_nb.quality.cells import judge_cells, judge_reliability, neuron_quality
@@ -17,6 +19,7 @@ from retina_nb.quality.fingerprints import Watched, watch
 from retina_nb.quality.layout import judge_agreement, judge_layout
 from retina_nb.quality.regression import features_at
 from retina_nb.quality.timing import Timing, measure_timing
+from retina_nb.quality.units import judge_units
 from retina_nb.recording import SPLITS, UNUSED, Recording, by_name
 
 _MOST_TOLD = 3  # findings of one check and severity in a summary
@@ -79,9 +82,10 @@ def audit(
 ) -> Audit:
     """Check recordings for what would make a model's scores wrong, before one is fitted.
 
-    Whether sessions agree; whether the stimulus is normalised; splits, repeats and histories; copies of frames and
-    clips in several splits, exact and near; whether responses follow the stimulus by a plausible latency that is the
-    same in all sessions, splits and trials and at all times; cells that never respond, and copies; drift; reliability.
+    Whether sessions agree; whether the stimulus is normalised; whether all responses are in one unit; splits, repeats
+    and histories; copies of frames and clips in several splits, exact and near; whether responses follow the stimulus
+    by a plausible latency that is the same in all sessions, splits and trials and at all times; cells that never
+    respond, and copies; drift; reliability.
 
     A shift of one bin, of a session or of its test, is found with a dozen cells and half a minute of test. With few
     cells, or responses that no linear filter predicts, it may not be; fewer than five cells never make a problem of
@@ -102,9 +106,12 @@ def audit(
         UserError: if there is no recording, or a setting is not possible.
     """
     recordings = by_name(recordings)
-    for name, value in {"history": history, "clip": clip, "max_frames": max_frames}.items():
-        if not value > 0:
-            raise UserError(f"{name} must be more than 0, not {value}")
+    for name, value in {"history": history, "clip": clip}.items():
+        if not isinstance(value, Real) or not 0 < value < 1e6:
+            raise UserError(f"{name} must be more than 0 seconds, not {describe(value)}")
+    max_frames, seed = as_count(max_frames, "max_frames", least=2), as_seed(seed)
+    if expected_latency is not None:
+        expected_latency = as_number(expected_latency, "expected_latency", "s", least=-10, most=10)
     tables = [neuron_quality(one, level=level, seed=seed).assign(session=name) for name, one in recordings.items()]
     neurons = pd.concat(tables, ignore_index=True)
     usable = {name: _finite(recording) for name, recording in recordings.items()}
@@ -116,6 +123,7 @@ def audit(
     findings = [
         *judge_agreement(recordings),
         *judge_layout(watched, history),
+        *judge_units(usable),
         *copied,
         *judge_timing(usable, timings, expected_latency),
         *judge_cells(recordings, neurons),
@@ -138,7 +146,7 @@ def audit(
 
 def _finite(recording: Recording) -> Recording:
     """With 0 for what is not finite, which cannot be measured."""
-    if np.isfinite(recording.responses).all():
+    if np.isfinite([recording.responses.min(), recording.responses.max()]).all():
         return recording
     return replace(recording, responses=np.nan_to_num(recording.responses, nan=0.0, posinf=0.0, neginf=0.0))
 

@@ -8,7 +8,6 @@ import pandas as pd
 from jaxtyping import Float
 
 from retina_nb import metrics
-from retina_nb.errors import UserError
 from retina_nb.quality.findings import FINE, LOOK, PROBLEM, Finding, percent, some
 from retina_nb.recording import Recording
 
@@ -44,8 +43,7 @@ def neuron_quality(recording: Recording, *, level: float = 0.95, seed: int = 0) 
     Raises:
         UserError: if the level is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise UserError(f"level must be between 0 and 1, e.g. 0.95, not {level}")
+    metrics.check_level(level)
     responses, n = recording.responses, recording.n_neurons
     finite = np.isfinite(responses).all(axis=0)
     known = {"session": [recording.session] * n, "neuron": np.arange(n)}

@@ -60,6 +60,21 @@ def ages(one: Watched, split: str) -> Int64[np.ndarray, " time"]:
     return np.where(inside, bins - np.maximum.accumulate(np.where(starts, bins, 0)) + 1, 0)
 
 
+def lasting(shown: Iterable[Watched], clips: Clips, split: str, source: str) -> Bool[np.ndarray, " clip"]:
+    """Whether the frame in which each clip starts stayed on screen for bins of both splits."""
+    found = np.zeros(len(clips), dtype=bool)
+    for number, one in enumerate(shown):
+        inside, frames = clips.sessions == number, one.recording.frames
+        starts = np.append(True, np.diff(frames) != 0)
+        starts[one.recording.onsets] = True
+        run = np.cumsum(starts) - 1
+        both = np.ones(run[-1] + 1, dtype=bool)
+        for label in (split, source):
+            both &= np.bincount(run, one.recording.split == label) > 0
+        found[inside] = both[run[clips.starts[inside]]]
+    return found
+
+
 def distinct(clips: Clips) -> Clips:
     """The first of all clips that are the same."""
     return clips.some(np.sort(np.unique(clips.hashes, return_index=True)[1]))

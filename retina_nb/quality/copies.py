@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int64
 
-from retina_nb.quality.clips import Clips, ages, apart, clips_of, distinct, glimpses, pixels
+from retina_nb.quality.clips import Clips, ages, apart, clips_of, distinct, glimpses, lasting, pixels
 from retina_nb.quality.findings import FINE, LOOK, PROBLEM, Finding, percent, some
 from retina_nb.quality.fingerprints import Watched
 
@@ -65,6 +65,8 @@ def _compare(
 
     def clips(label: str, length: int) -> Clips:
         found = clips_of(shown.values(), label, length)
+        if length == 1 and label == source:  # a frame that lasts from one split into the other is no copy
+            found = found.some(~lasting(shown.values(), found, split, source))
         return found.some(np.isin(found.sessions, numbers)) if label == split else found
 
     wanted, sources = clips(split, length), clips(source, length)

@@ -116,7 +116,8 @@ def _bins_to_watch(recording: Recording, max_frames: int, sharing: list[Recordin
     of_held = min(1.0, budget / 2 / max(n_held, 1))
     of_others = min(1.0, (budget - of_held * n_held) / max(n_other, 1))
     stretch = np.arange(len(recording)) // round(_STRETCH * recording.rate)
-    return np.where(held, _every(stretch, of_held), _every(stretch, of_others))
+    looked = np.where(held, _every(stretch, of_held), _every(stretch, of_others))
+    return looked if looked.any() else stretch == 0
 
 
 def _every(stretch: np.ndarray, part: float) -> np.ndarray:

@@ -11,6 +11,7 @@ from retina_nb.recording import SPLITS, UNUSED, Recording
 
 _FEW_TRIALS = 5  # fewer give doubtful ceilings
 _SHORT = 10.0  # seconds of a test stimulus below which scores are doubtful
+_MANY_CHANGES = 30  # of responses that are usual, without which a trial is not silent by chance
 _MANY_UNUSED = 0.2  # part of the bins that may be unused
 _MANY_CUT = 0.2  # part of a split's bins that may be without history
 _UNITS = (0.1, 10.0)  # standard deviation of a stimulus that is normalised, or nearly so
@@ -86,7 +87,9 @@ def _unseen(watched: Mapping[str, Watched]) -> Iterator[Finding]:
 
 def _stimulus(one: Watched, _: float) -> Iterator[tuple[str, str]]:
     recording, prints = one.recording, one.prints
-    if prints.std == 0:
+    if prints.std == 0 and (len(recording.movie) == 1 or recording.movie.frame_shape[1:] == (1, 1)):
+        yield LOOK, "the movie is blank, a placeholder: responses are checked, but no model can be fitted to them"
+    elif prints.std == 0:
         yield PROBLEM, f"all pixels of all frames are {prints.mean:g}; get the stimulus again"
     elif not _UNITS[0] <= prints.std <= _UNITS[1]:
         yield (
@@ -125,6 +128,12 @@ def _repeats(one: Watched, _: float) -> Iterator[tuple[str, str]]:
                     f"{percent(part)} of the bins of repeats[{name!r}] have the label {label!r}: scores are too good; "
                     "label them 'test'",
                 )
+        if empty := _empty_trials(recording, bins):
+            yield (
+                PROBLEM,
+                f"no neuron responds in {some('trial', empty)} of repeats[{name!r}], or to its end; leave out "
+                "what was not recorded, since it lowers rates and ceilings",
+            )
         if len(np.unique(bins)) < bins.size:
             yield PROBLEM, f"repeats[{name!r}] has the same bins twice, which makes trials too alike; give each once"
         if len(bins) < _FEW_TRIALS and (labels == "test").any():
@@ -135,6 +144,15 @@ def _repeats(one: Watched, _: float) -> Iterator[tuple[str, str]]:
         seconds = bins.shape[1] / recording.rate
         if seconds < _SHORT:
             yield LOOK, f"repeats[{name!r}] lasts only {seconds:.1f} s, so that scores are doubtful"
+
+
+def _empty_trials(recording: Recording, bins: np.ndarray) -> list[int]:
+    """Trials in which nothing changes any more from some bin on, though in the others so much does that this is not
+    chance."""
+    changes = [np.count_nonzero(np.diff(recording.responses[trial], axis=0), axis=1) for trial in bins]
+    left = np.cumsum(np.pad(changes, ((0, 0), (0, 1)))[:, ::-1], axis=1)[:, ::-1]  # from each bin to the end
+    usual = np.median(left, axis=0)
+    return [trial for trial, counts in enumerate(left) if usual[np.flatnonzero(counts == 0)[0]] >= _MANY_CHANGES]
 
 
 def _history(one: Watched, history: float) -> Iterator[tuple[str, str]]:

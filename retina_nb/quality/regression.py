@@ -76,8 +76,11 @@ class CoarseRegression:
     def predict(self, bins: Int64[np.ndarray, " bin"], neurons: slice) -> Float[np.ndarray, "bin neuron"]:
         """The part of some neurons' responses that the stimulus predicts."""
         weights = self._weights[:, neurons]
-        parts = [self._stimulus(bins[start : start + _BLOCK]) for start in range(0, len(bins), _BLOCK)]
-        return np.concatenate([(part - self._mean) @ weights for part in parts])
+        made = np.empty((len(bins), weights.shape[1]), weights.dtype)
+        for start in range(0, len(bins), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            made[part] = (self._stimulus(bins[part]) - self._mean) @ weights
+        return made
 
     def _stimulus(self, bins: np.ndarray) -> np.ndarray:
         rows = self._watched.rows[bins[:, None] - self._lags]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from retina_nb.arrays import as_array, as_flag, as_number, as_seed
 from retina_nb.errors import UserError, unknown
 from retina_nb.quality.cells import most_repeated, neuron_quality
 from retina_nb.recording import Recording, by_name
@@ -22,7 +23,7 @@ def select_neurons(
     reliability_low: float | None = None,
     explainable_variance_ratio: float | None = None,
     signal_to_noise: float | None = None,
-    types: Sequence[str] | None = None,
+    types: str | Sequence[str] | None = None,
     responding: bool = True,
     level: float = 0.95,
     seed: int = 0,
@@ -40,7 +41,7 @@ def select_neurons(
             for sure.
         explainable_variance_ratio: the least (Cadena et al. 2019 take 0.15).
         signal_to_noise: the least.
-        types: of which a neuron may be, as the recordings' ``neurons["type"]`` has them.
+        types: of which a neuron may be, one or several, as the recordings' ``neurons["type"]`` has them.
         responding: whether neurons that never change their response, or are not finite, are dropped.
         level: of the confidence interval.
         seed: of the bootstrap by which it is found.
@@ -60,7 +61,14 @@ def select_neurons(
         "explainable_variance_ratio": explainable_variance_ratio,
         "signal_to_noise": signal_to_noise,
     }
-    limits = {metric: value for metric, value in least.items() if value is not None}
+    limits = {
+        metric: as_number(value, metric, "the least", least=-1e6, most=1e6)
+        for metric, value in least.items()
+        if value is not None
+    }
+    if types is not None:
+        types = [types] if isinstance(types, str) else as_array(types, "types").astype(str).ravel().tolist()
+    responding, seed = as_flag(responding, "responding"), as_seed(seed)
     sessions = by_name(recordings)
     _check(sessions, limits, types)
     tables = {name: neuron_quality(one, level=level, seed=seed).assign(session=name) for name, one in sessions.items()}

@@ -13,6 +13,7 @@ _BLOCKS = 20  # stretches of time that are resampled
 _SAMPLES = 200
 _CLEAR = 3.0  # standard errors by which the correlation at the shift must exceed 0
 _SMALLEST = 0.02  # correlation
+_MOST_VALUES = 2**24  # numbers in memory together
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,19 @@ def find_shift(
         level: of the confidence interval.
         seed: of the bootstrap.
     """
-    shifts = np.arange(-reach, reach + 1)
-    expected = _standard(prediction)
-    shifted = [expected * _standard(responses[bins + shift]) for shift in shifts]
-    # Neurons that are predicted well tell most. (A one-bin shift is found with a dozen cells in half a minute; if all
-    # count alike, one of ten is missed.)
-    weights = np.array([products.mean(axis=0) for products in shifted]).max(axis=0).clip(min=0)
-    products = np.stack(shifted, axis=1) @ (weights / max(weights.sum(), 1e-12))  # (bin, shift)
+    shifts, total = np.arange(-reach, reach + 1), 0.0
+    products = np.zeros((len(bins), len(shifts)))
+    step = max(1, _MOST_VALUES // (len(bins) * len(shifts)))
+    for start in range(0, prediction.shape[1], step):
+        some = slice(start, start + step)
+        expected = _standard(prediction[:, some])
+        shifted = np.stack([expected * _standard(responses[bins + shift, some]) for shift in shifts], axis=1)
+        # Neurons that are predicted well tell most. (A one-bin shift is found with a dozen cells in half a minute; if
+        # all count alike, one of ten is missed.)
+        weights = shifted.mean(axis=0).max(axis=0).clip(min=0)
+        products += shifted @ weights
+        total += weights.sum()
+    products /= max(total, 1e-12)
     blocks = np.array([part.mean(axis=0) for part in np.array_split(products, min(_BLOCKS, len(bins)))])
     drawn = np.random.default_rng(seed).integers(len(blocks), size=(_SAMPLES, len(blocks)))
     samples = blocks[drawn].mean(axis=1)  # (sample, shift)

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
+from retina_nb.arrays import as_array, as_count, as_integers, as_mapping, as_number, describe
 from retina_nb.errors import UserError
+from retina_nb.recording import PIXELS, RATES
 
 
 @dataclass(frozen=True)
@@ -20,12 +22,25 @@ class Screen:
         rate: frames per second (Hz).
         pixel_um: side of a pixel on the retina (µm).
         channels: number of colour channels.
+
+    Raises:
+        UserError: if a number is impossible.
     """
 
     size: tuple[int, int]
     rate: float
     pixel_um: float
     channels: int = 1
+
+    def __post_init__(self) -> None:
+        size = as_integers(self.size, "the size of a screen", "(axis,)").tolist()
+        if len(size) != 2 or min(size) < 1:
+            raise UserError(f"the size of a screen must be (height, width) in pixels, not {describe(self.size)}")
+        object.__setattr__(self, "size", tuple(size))
+        object.__setattr__(self, "rate", as_number(self.rate, "a screen's rate", "frames per second", *RATES))
+        side = as_number(self.pixel_um, "a screen's pixel_um", "µm", *PIXELS, unknown=True)
+        object.__setattr__(self, "pixel_um", side)
+        object.__setattr__(self, "channels", as_count(self.channels, "a screen's channels", least=1))
 
     @classmethod
     def of(cls, model: Any) -> "Screen":
@@ -68,7 +83,7 @@ class Stimulus:
         parameters: what it was made from.
 
     Raises:
-        UserError: if the frames are none, do not fit the screen or are not finite.
+        UserError: if the frames are none, do not fit the screen or are not finite, or another argument does not fit.
     """
 
     frames: Float[np.ndarray, "channel time height width"]
@@ -77,6 +92,14 @@ class Stimulus:
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.screen, Screen):
+            raise UserError(f"a stimulus is made for a Screen, not {describe(self.screen)}")
+        if not isinstance(self.events, pd.DataFrame) or not {"start", "stop"} <= set(self.events):
+            raise UserError(f"events must be a table with start and stop (bins), not {describe(self.events)}")
+        object.__setattr__(self, "parameters", as_mapping(self.parameters, "parameters"))
+        object.__setattr__(self, "frames", as_array(self.frames, "the frames of a stimulus"))
+        if self.frames.dtype.kind not in "fiub":
+            raise UserError(f"the frames of a stimulus must be real numbers, not {self.frames.dtype}")
         shape, wanted = self.frames.shape, (self.screen.channels, *self.screen.size)
         if len(shape) != 4 or (shape[0], *shape[2:]) != wanted:
             raise UserError(
@@ -85,8 +108,10 @@ class Stimulus:
             )
         if not shape[1]:
             raise UserError("the stimulus has no frames: make its duration longer than one frame")
-        if not np.isfinite(self.frames.sum(dtype=np.float64)):
-            raise UserError(f"the stimulus is not finite: check what it is made from, {self.parameters}")
+        with np.errstate(over="ignore"):
+            object.__setattr__(self, "frames", self.frames.astype(np.float32, copy=False))
+        if not np.isfinite([self.frames.min(), self.frames.max()]).all():
+            raise UserError(f"the stimulus is not finite in float32: check what it is made from, {self.parameters}")
 
     @property
     def seconds(self) -> float:

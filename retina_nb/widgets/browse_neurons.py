@@ -18,7 +18,7 @@ from retina_nb.evaluation import predict
 from retina_nb.plots.neurons import KnownNeuron, NeuronFigure
 from retina_nb.plots.pictures import Repainted
 from retina_nb.plots.recordings import Prediction
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 from retina_nb.widgets.live import Live
 from retina_nb.widgets.table import Table
 
@@ -31,7 +31,7 @@ _POINTS = 8  # stimuli at which the receptive field is taken
 def browse_neurons(
     scores: pd.DataFrame,
     twin: Any,
-    recordings: Mapping[str, Recording] | None = None,
+    recordings: Recording | Mapping[str, Recording] | None = None,
     *,
     sort_by: str | None = "cc_norm",
     constraint: Constraint | None = None,
@@ -57,7 +57,9 @@ def browse_neurons(
             raise UserError(f"the scores have no column {name!r}: give a row for each neuron, as from rnb.evaluate")
     for session, part in scores.groupby("session"):
         subject(twin, session=str(session), neurons=part["neuron"])
-    return BrowseNeurons(scores.reset_index(drop=True), twin, recordings or {}, sort_by, constraint)
+    return BrowseNeurons(
+        scores.reset_index(drop=True), twin, by_name(recordings) if recordings else {}, sort_by, constraint
+    )
 
 
 class BrowseNeurons(Live):

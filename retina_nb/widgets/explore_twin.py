@@ -12,7 +12,7 @@ from retina_nb.analyses.receptive_fields.centers import find_centers
 from retina_nb.analyses.subjects import subject
 from retina_nb.errors import UserError
 from retina_nb.plots.preview import PreviewFigure
-from retina_nb.recording import Recording
+from retina_nb.recording import Recording, by_name
 from retina_nb.stimuli import Screen
 from retina_nb.stimuli.menu import parameters_of, stimulus_by_name, stimulus_names
 from retina_nb.widgets.controls import control, slider
@@ -22,7 +22,9 @@ from retina_nb.widgets.mosaic import Mosaic
 _RECORDED, _RECORDED_SECONDS = "recorded movie", 4.0
 
 
-def explore_twin(twin: Any, recordings: Mapping[str, Recording] | None = None, *, truth: Any = None) -> Live:
+def explore_twin(
+    twin: Any, recordings: Recording | Mapping[str, Recording] | None = None, *, truth: Any = None
+) -> Live:
     """Choose a neuron and a stimulus, drag the stimulus's parameters, and see what the twin says the neuron does.
 
     A neuron is chosen by number, or by a click on its receptive field in the map of the session. Spots, annuli and
@@ -38,7 +40,7 @@ def explore_twin(twin: Any, recordings: Mapping[str, Recording] | None = None, *
     Raises:
         UserError: if the twin does not know its screen or neurons.
     """
-    return _Explorer(twin, recordings or {}, truth).widget
+    return _Explorer(twin, by_name(recordings) if recordings else {}, truth).widget
 
 
 class _Explorer:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from retina_nb.analyses.receptive_fields.reverse_correlation import OF_MODEL
 from retina_nb.analyses.subjects import subject
 from retina_nb.recording import Movie, Recording
 from retina_nb.stimuli import Screen, white_noise
@@ -61,4 +62,5 @@ def record_noise(
         pixel_um=screen.pixel_um,
         neurons={"session": table["session"].to_numpy(), "neuron": table["neuron"].to_numpy()},
         signed=True,
+        about={OF_MODEL: True},
     )

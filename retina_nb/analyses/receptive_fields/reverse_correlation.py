@@ -10,6 +10,8 @@ from retina_nb.analyses.receptive_fields.fields import Linear, ReceptiveFields, 
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
 
+# What a recording of a model is about: its neurons have the properties session and neuron, which are the model's.
+OF_MODEL = "of_model"
 # Bins multiplied at once, which bounds the memory.
 _BLOCK = 4096
 # Shifts of the responses are at least so long (s), beyond the memory of cells and of natural scenes.
@@ -50,7 +52,7 @@ def spike_triggered_averages(recording: Recording, *, lags: int = 20, split: str
     """
     bins = recording.bins_with_history(split, lags - 1)
     response = recording.responses[bins] - recording.responses[bins].mean(axis=0)
-    total = recording.responses[bins].sum(axis=0)
+    total = np.abs(recording.responses[bins]).sum(axis=0)  # of responses around 0 the plain sum would be about 0
     linear = weighted_sums(recording, bins, response, lags) / total.clip(min=1e-12)[:, None, None, None, None]
     return make_fields(
         linear,
@@ -113,6 +115,6 @@ def weighted_sums(
 
 def neuron_table(recording: Recording) -> pd.DataFrame:
     """``session`` and ``neuron`` of each; a recording of a model says which neurons of which sessions it has."""
-    count, known = recording.n_neurons, recording.neurons
-    session = known.get("session", np.full(count, recording.session))
-    return pd.DataFrame({"session": session, "neuron": known.get("neuron", np.arange(count))})
+    if recording.about.get(OF_MODEL):
+        return pd.DataFrame({name: recording.neurons[name] for name in ("session", "neuron")})
+    return pd.DataFrame({"session": recording.session, "neuron": np.arange(recording.n_neurons)})

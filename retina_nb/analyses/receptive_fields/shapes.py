@@ -12,12 +12,16 @@ from retina_nb.errors import UserError
 from retina_nb.peaks import peak_place
 
 _ENERGY = 0.95  # part of a field's energy that its rank holds
+_PARAMETERS = 7  # of an elliptic Gaussian on a constant
 _NEAR = 1.0  # pixels: blur of the weights with which the time course is read around the centre
 
 
 @dataclass(frozen=True)
 class Shapes:
     """Properties of receptive fields, for each neuron. NaN where there is no field to describe.
+
+    Under a full-field stimulus, of one pixel, a field is a time course: it has a polarity, a time to peak and colours,
+    but no place and no size, which are NaN. Under one row or column of pixels it has a size along it only.
 
     Args:
         temporal: time course in the centre, of norm 1 and of the sign that it has there; the last lag is the present.
@@ -28,7 +32,8 @@ class Shapes:
         time_to_peak: from stimulus to peak of the time course (s), between bins by a parabola.
         biphasic: height of the opposite lobe relative to the peak.
         center: (y, x) of the Gaussian fit to the map, in pixels.
-        sigma_um: its standard deviations, the larger first (µm; pixels if the size of a pixel is unknown).
+        sigma_um: its standard deviations, the larger first (µm; pixels if the size of a pixel is unknown); under one
+            row of pixels that along it, and NaN.
         orientation: of the larger axis (degrees; 0 along the width, 90 along the height), from 0 to 180.
         surround: weight of the opposite sign relative to that of the centre in the map; noise raises it.
         colour: weight of each channel in the centre, of which the absolute values add up to 1.
@@ -93,7 +98,8 @@ def shapes(fields: ReceptiveFields) -> Shapes:
 
 def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) -> dict[str, np.ndarray]:
     channel, lags, height, width = linear.shape
-    if not np.isfinite(place).all() or not linear.any():
+    full_field = height * width == 1
+    if not (full_field or np.isfinite(place).all()) or not linear.any():
         numbers = ("separability", "rank", "polarity", "time_to_peak", "biphasic", "orientation", "surround")
         nothing = {name: np.asarray(np.nan) for name in numbers}
         nothing |= {"temporal": np.full(lags, np.nan), "spatial": np.full((channel, height, width), np.nan)}
@@ -102,7 +108,7 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
             "sigma_um": np.full(2, np.nan),
             "colour": np.full(channel, np.nan),
         }
-    near = _gaussian((height, width), place, _NEAR)
+    near = np.ones((1, 1)) if full_field else _gaussian((height, width), place, _NEAR)
     courses = (linear * near).sum(axis=(2, 3))  # (channel, lag)
     lead = courses[np.abs(courses).max(axis=1).argmax()]
     temporal = lead / np.linalg.norm(lead)
@@ -127,7 +133,7 @@ def _describe(linear: np.ndarray, place: np.ndarray, fields: ReceptiveFields) ->
         "center": center,
         "sigma_um": sigma * (fields.pixel_um or 1.0),
         "orientation": orientation,
-        "surround": np.asarray(-mixed.clip(max=0).sum() / own if own > 0 else np.nan),
+        "surround": np.asarray(-mixed.clip(max=0).sum() / own if own > 0 and not full_field else np.nan),
         "colour": colour * np.sign(colour[np.abs(colour).argmax()]) / np.abs(colour).sum(),
     }
 
@@ -140,7 +146,11 @@ def _gaussian(size: tuple[int, int], place: np.ndarray, sigma: float) -> np.ndar
 
 def _fit_gaussian(image: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Centre (y, x), standard deviations (pixels, the larger first) and orientation (degrees) of an elliptic Gaussian
-    on a constant, fitted by least squares; NaN if it does not converge."""
+    on a constant, fitted by least squares; NaN if it does not converge or there are too few pixels."""
+    if 1 in image.shape:
+        return _fit_row(image.ravel(), place.max(), along_width=image.shape[0] == 1)
+    if image.size < _PARAMETERS:
+        return np.full(2, np.nan), np.full(2, np.nan), np.asarray(np.nan)
     y, x = np.indices(image.shape).reshape(2, -1).astype(float)
     scale = np.abs(image).max()
 
@@ -162,3 +172,24 @@ def _fit_gaussian(image: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.
     sigma = np.exp(found[4:6])
     angle = np.rad2deg(found[6]) + (90 if sigma[1] > sigma[0] else 0)
     return found[2:4], np.sort(sigma)[::-1], np.asarray(angle % 180)
+
+
+def _fit_row(
+    row: Float[np.ndarray, " pixel"], place: float, *, along_width: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_fit_gaussian`, of one row or column of pixels, which does not tell the size across it."""
+    nothing = np.full(2, np.nan)
+    if len(row) < 4:
+        return nothing, nothing, np.asarray(np.nan)
+
+    def model(at: np.ndarray, height: float, floor: float, middle: float, log_sigma: float) -> np.ndarray:
+        return floor + height * np.exp(-0.5 * ((at - middle) / np.exp(log_sigma)) ** 2)
+
+    limits = [(0, -1, place - 3, -1.5), (5, 1, place + 3, np.log(len(row)))]
+    start, at = [1.0, 0.0, place, 0.4], np.arange(len(row), dtype=float)
+    try:
+        found, _ = curve_fit(model, at, row / np.abs(row).max(), start, bounds=limits, max_nfev=400)
+    except RuntimeError:
+        return nothing, nothing, np.asarray(np.nan)
+    center = [0.0, found[2]] if along_width else [found[2], 0.0]
+    return np.array(center), np.array([np.exp(found[3]), np.nan]), np.asarray(0.0 if along_width else 90.0)
