@@ -1,6 +1,12 @@
-"""Memory of the process, as the C library keeps it."""
+"""Memory of the process: what the C library keeps of it, and what is said when there is too little."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from retina_nb.errors import UserError
 
 # Numbers in glibc's malloc.h: how many arrays are mapped, how much is kept before any is given back, asked for ahead.
 _MMAP_MAX, _TRIM_THRESHOLD, _TOP_PAD = -4, -1, -2
@@ -19,3 +25,18 @@ def keep_freed_memory() -> bool:
         return False
     settings = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 256 * 2**20))
     return min(library.mallopt(name, value) for name, value in settings) == 1
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """What needs more memory than there is, of the computer or of the device, is refused in a sentence.
+
+    Raises:
+        UserError: with the advice, if memory is used up.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise UserError(f"there is not enough memory: {advice}") from None
+        raise

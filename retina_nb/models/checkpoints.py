@@ -16,6 +16,7 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
+from retina_nb.seeding import seeded
 
 _KEY, _DIGEST = "retina_nb", "sha256"
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
@@ -90,7 +91,8 @@ def load_twin(
     stored.about |= about or {}
     parts = {"core": core, "readout": readout} if core is not None and readout is not None else None
     try:
-        model = _build(stored, path, parts)
+        with seeded(0):  # what is drawn is replaced by what was stored
+            model = _build(stored, path, parts)
     except UserError:
         raise
     except Exception as error:  # a damaged description can raise anything

@@ -60,7 +60,7 @@ class GaussianMaskReadout(LinearReadout):
         self.register_buffer("places", pixel_places(height, width), persistent=False)
         self.position = nn.Parameter(torch.zeros(neurons, 2))
         log_variance = 2 * torch.tensor(initial_width).log() / width_scale
-        self.log_variance = nn.Parameter(log_variance.expand(neurons).clone())
+        self.log_variance = nn.Parameter(log_variance.repeat(neurons))
         self.features = nn.Parameter(1 / channels + 0.01 * torch.randn(channels, neurons))
         learned_if(scale, self, "scale", torch.ones(neurons))
         self.constrain()
