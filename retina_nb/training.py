@@ -120,8 +120,9 @@ def fit(
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
             Juditsky 1992); 0 for none.
-        loss: a name in `retina_nb.losses.LOSSES`: ``"poisson"``, ``"l1_poisson"``, ``"mse"``, ``"correlation"``; or a
-            function of (rate, response, weights) that gives a value for each neuron.
+        loss: a name in `retina_nb.losses.LOSSES`: ``"poisson"``, ``"l1_poisson"``, ``"mse"``, ``"correlation"``,
+            ``"scaled_correlation"`` (within windows of 30 bins: slow changes do not count); or a function of (rate,
+            response, weights) that gives a value for each neuron.
         neuron_weights: how much each neuron counts: ``"none"``, all alike; ``"rate"``, quiet ones as much as busy
             ones; ``"type"``, every cell type alike (`retina_nb.losses.weigh_neurons`).
         seed: fixes the order of batches and dropout. Random states outside stay as they are.
@@ -132,7 +133,8 @@ def fit(
             `strategy`, `compile`, `keep_memory`, where `folder` is) may be others than before; another twin, other
             recordings or another value of any other option are refused. A loss of one's own is known by its name.
         loggers: ``"csv"`` and ``"tensorboard"``; they need a `folder`.
-        precision, accelerator: passed to Lightning's Trainer.
+        precision: ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
+        accelerator: passed to Lightning's Trainer.
         devices, num_nodes, strategy: passed to Lightning's Trainer. Several devices train as one does, each on its
             part of the same batches, to rounding; only what is drawn (dropout) differs, and ``loss="correlation"`` is
             over each one's part. They need a script: ``scripts/train_on_many_gpus.py``. Every process returns the same;

@@ -13,6 +13,7 @@ from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording
 
 LOGGERS = ("csv", "tensorboard")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")  # weights are float32 in all of them, as a twin's are
 _COUNTS = {
     "max_epochs": "at least one epoch",
     "batch_size": "at least 1",
@@ -34,7 +35,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Raise a `UserError` for the first option of `retina_nb.fit` that has a wrong type or value."""
     for name, least in _COUNTS.items():
         value, lowest = options[name], 0 if name == "seed" else 1
-        if not isinstance(value, Integral) or isinstance(value, bool) or value < lowest:
+        if not isinstance(value, Integral) or isinstance(value, bool) or not lowest <= int(value) < 2**63:
             raise UserError(f"{name} must be a whole number, {least}, not {value!r}")
     for name, (words, fits) in _AMOUNTS.items():
         value = options[name]
@@ -45,6 +46,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise UserError(f"{name} must be True or False, not {options[name]!r}")
     if not isinstance(options["loss"], str) and not callable(options["loss"]):
         raise UserError(f"loss must be a name or a function, not {options['loss']!r}")
+    if options["precision"] not in PRECISIONS:
+        raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, not {options['precision']!r}")
     _check_files(options)
 
 
@@ -83,6 +86,9 @@ def check_twin(twin: CoreReadout, recordings: Mapping[str, Recording], loss: Any
                 f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}"
             )
         check_alike(twin, session, recording)
+        for split in ("train", "validation"):
+            if not (recording.split == split).any():
+                raise UserError(f"session {session} has no {split} bin: label some, as in Recording(..., split=...)")
     if not any(recording.responses[recording.split == "train"].any() for recording in recordings.values()):
         raise UserError("no cell responds in any training bin: there is nothing to learn")
     parts = [twin.core, *(twin.session_readout(session) for session in recordings)]
