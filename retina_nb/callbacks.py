@@ -1,17 +1,22 @@
 """What training adds to Lightning: when to stop, what to remember, whole checkpoints, and silence."""
 
+import io
+import json
 import logging
 import time
 import warnings
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, EarlyStopping, WeightAveraging
+from lightning.pytorch.callbacks import Callback, Checkpoint, EarlyStopping, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from retina_nb.files import replace_file
+from retina_nb.resuming import BEST, BEST_SO_FAR, LAST, SETTINGS, Best
 
 MONITOR = "validation_correlation"
 
@@ -67,12 +72,35 @@ class History(Callback):
             )
 
 
+class Checkpoints(Checkpoint):
+    """Writes `LAST` after every epoch, and `BEST` after those that validated best.
+
+    The files of another training stay until the first epoch is over, and then go together.
+    """
+
+    def __init__(self, folder: Path, best: Best, settings: Mapping[str, Any], *, resumed: bool) -> None:
+        self._folder, self._best, self._settings, self._alone = folder, best, json.dumps(settings), resumed
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        checkpoint |= {SETTINGS: self._settings, BEST_SO_FAR: vars(self._best)}
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if not self._alone and trainer.is_global_zero:
+            (self._folder / LAST).unlink(missing_ok=True)
+        self._alone = True
+        if self._best.epoch == trainer.current_epoch:
+            trainer.save_checkpoint(self._folder / BEST)
+        trainer.save_checkpoint(self._folder / LAST)
+
+
 class WholeFiles(TorchCheckpointIO):
     """A checkpoint appears whole or not at all, so that a kill at any moment leaves one to resume from."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        content = io.BytesIO()  # torch's own writing hides why it failed
+        torch.save(checkpoint, content)
         with replace_file(path) as temporary:
-            torch.save(checkpoint, temporary)
+            temporary.write_bytes(content.getbuffer())
 
 
 class quiet(warnings.catch_warnings):

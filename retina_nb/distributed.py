@@ -35,7 +35,7 @@ def trainer_for(
             num_nodes=num_nodes,
             **options,
         )
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, TypeError, ValueError) as error:
         raise UserError(f"Lightning cannot train so: {' '.join(str(error).split())}") from None
     if trainer.world_size > 1 and strategy == "auto":
         if hasattr(sys, "ps1"):

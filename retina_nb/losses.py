@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.recording import Recording, by_name
 
+WINDOW = 30  # bins, of the scaled correlation
 # (rate, response, weights) -> loss of each neuron
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -51,6 +53,28 @@ def correlation_loss(
     return 1 - over_bins(rate * response, weights) / torch.sqrt(next(powers) * next(powers))
 
 
+def scaled_correlation_loss(
+    rate: Float[Tensor, "*row neuron"], response: Float[Tensor, "*row neuron"], weights: Float[Tensor, "*row"]
+) -> Float[Tensor, " neuron"]:
+    """One minus Pearson's correlation within windows of 30 bins of each row, averaged over the windows by their bins.
+
+    What changes more slowly than a window does not count (Nikolić et al. 2012). The last axis of rows is time.
+    """
+    rest = -rate.shape[-2] % WINDOW
+    rate, response = (F.pad(one, (0, 0, 0, rest)).unflatten(-2, (-1, WINDOW)) for one in (rate, response))
+    weights = F.pad(weights, (0, rest)).unflatten(-1, (-1, WINDOW))[..., None]
+    count = weights.sum(dim=-2)
+    rate, response = (
+        one - (one * weights).sum(dim=-2, keepdim=True) / count.clamp(min=1)[..., None] for one in (rate, response)
+    )
+    product, *powers = (
+        (one * weights).sum(dim=-2) / count.clamp(min=1) for one in (rate * response, rate.square(), response.square())
+    )
+    correlation = product / torch.sqrt((powers[0] + 1e-8) * (powers[1] + 1e-8))
+    count = count * (count > 1)  # a single bin has no correlation
+    return 1 - (count * correlation).flatten(0, -2).sum(dim=0) / count.sum().clamp(min=1)
+
+
 def over_bins(values: Float[Tensor, "*row neuron"], weights: Float[Tensor, "*row"]) -> Float[Tensor, " neuron"]:
     """Mean over the bins that count; 0 if none does."""
     return (values * weights[..., None]).flatten(0, -2).sum(dim=0) / weights.sum().clamp(min=1e-12)
@@ -66,6 +90,7 @@ LOSSES: dict[str, Loss] = {
     "l1_poisson": bin_by_bin(l1_poisson_loss),
     "mse": bin_by_bin(squared_error),
     "correlation": correlation_loss,
+    "scaled_correlation": scaled_correlation_loss,
 }
 
 
@@ -98,10 +123,20 @@ def mean_loss(loss: Loss, parts: Iterable[Part], count: float | None = None) -> 
     """
     total, own = [], []
     for rate, response, bin_weights, neuron_weights in parts:
-        bins = bin_weights.sum()
-        total.append(bins * (neuron_weights * loss(rate, response, bin_weights)).sum())
+        bins, of_neurons = bin_weights.sum(), loss(rate, response, bin_weights)
+        _check_loss(of_neurons, rate)
+        total.append(bins * (neuron_weights * of_neurons).sum())
         own.append(bins * rate.shape[-1])
     return torch.stack(total).sum() / (torch.stack(own).sum() if count is None else count)
+
+
+def _check_loss(value: Any, rate: Tensor) -> None:
+    """Raise a `UserError` if a loss of one's own gives something that would train the twin for something else."""
+    if not isinstance(value, Tensor) or value.shape not in ((), rate.shape[-1:]):
+        found = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+        raise UserError(f"the loss must give a tensor with a value for each of {rate.shape[-1]} neurons, not {found}")
+    if rate.requires_grad and not value.requires_grad:
+        raise UserError("the loss has no gradient by the rate: compute it with torch from the rate, not detached")
 
 
 def weigh_neurons(
@@ -118,8 +153,8 @@ def weigh_neurons(
     Raises:
         UserError: if there is no such weighting, or a session does not know the types of its neurons.
     """
-    if by not in _WEIGHTS:
-        raise unknown("weighting of neurons", by, _WEIGHTS)
+    if not isinstance(by, str) or by not in _WEIGHTS:
+        raise unknown("weighting of neurons", str(by), _WEIGHTS)
     recordings = by_name(recordings)
     flat = _WEIGHTS[by](recordings).to(torch.float32)
     sizes = [one.n_neurons for one in recordings.values()]

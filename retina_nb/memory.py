@@ -1,8 +1,11 @@
-"""Memory of the process: what the C library keeps, and whether there is room for what is to be read."""
+"""Memory of the process: what the C library keeps, and what is said when there is too little."""
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psutil
+import torch
 
 from retina_nb.errors import UserError
 
@@ -41,3 +44,18 @@ def check_memory(n_bytes: int, what: str) -> None:
             f"{what} needs {n_bytes / 1e9:,.1f} GB of memory, {free / 1e9:,.1f} GB are free; use a part of it, or a "
             "machine with more memory"
         )
+
+
+@contextmanager
+def enough_memory(advice: str) -> Iterator[None]:
+    """What needs more memory than there is, of the computer or of the device, is refused in a sentence.
+
+    Raises:
+        UserError: with the advice, if memory is used up.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if isinstance(error, MemoryError | torch.OutOfMemoryError) or "allocate memory" in str(error):
+            raise UserError(f"there is not enough memory: {advice}") from None
+        raise

@@ -1,11 +1,11 @@
 """Train a twin: Lightning behind one function."""
 
+import errno
 import sys
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,28 +13,46 @@ import lightning as L
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import TQDMProgressBar
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 from lightning.pytorch.strategies import Strategy
 from torch import Tensor, nn
 
-from retina_nb.callbacks import MONITOR, History, MovingAverage, Stopping, WholeFiles, quiet
+from retina_nb.callbacks import MONITOR, Checkpoints, History, MovingAverage, Stopping, WholeFiles, quiet
 from retina_nb.distributed import gathered, shared_statistics, summed, trainer_for
-from retina_nb.errors import UserError, unknown
-from retina_nb.files import expand_path, replace_file, scratch_folder
+from retina_nb.errors import UserError
+from retina_nb.files import absolute_path, replace_file
+from retina_nb.interrupts import plain_interrupts
 from retina_nb.loaders.batches import Batch, SharedBatches, Targets
 from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
-from retina_nb.memory import keep_freed_memory
+from retina_nb.memory import enough_memory, keep_freed_memory
 from retina_nb.metrics import pearson
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.feature_movies import feature_bytes, feature_movies
 from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording, by_name
+from retina_nb.resuming import Best, copied, newest_checkpoint, training_settings
+from retina_nb.seeding import seed_torch, seeded
+from retina_nb.training_checks import check_options, check_twin
 
 # A frozen core's features are kept if they need at most so much memory.
 FEATURE_BYTES = 4 * 2**30
-_LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
+# Options that change the result, so that a training goes on with the same ones only.
+_DECISIVE = (
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "chunk_size",
+    "patience",
+    "clip_norm",
+    "averaging",
+    "loss",
+    "neuron_weights",
+    "seed",
+    "precision",
+)
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
 @dataclass(frozen=True)
@@ -102,15 +120,21 @@ def fit(
         clip_norm: largest norm of the gradient.
         averaging: decay of the running average of the weights, with which the twin is validated and kept (Polyak &
             Juditsky 1992); 0 for none.
-        loss: a name in `retina_nb.losses.LOSSES`: ``"poisson"``, ``"l1_poisson"``, ``"mse"``, ``"correlation"``; or a
-            function of (rate, response, weights) that gives a value for each neuron.
+        loss: a name in `retina_nb.losses.LOSSES`: ``"poisson"``, ``"l1_poisson"``, ``"mse"``, ``"correlation"``,
+            ``"scaled_correlation"`` (within windows of 30 bins: slow changes do not count); or a function of (rate,
+            response, weights) that gives a value for each neuron.
         neuron_weights: how much each neuron counts: ``"none"``, all alike; ``"rate"``, quiet ones as much as busy
             ones; ``"type"``, every cell type alike (`retina_nb.losses.weigh_neurons`).
-        seed: fixes the order of batches and dropout.
-        folder: where to keep checkpoints and logs; needed to resume.
-        resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none.
-        loggers: ``"csv"`` and ``"tensorboard"``.
-        precision, accelerator: passed to Lightning's Trainer.
+        seed: fixes the order of batches and dropout. Random states outside stay as they are.
+        folder: where to keep checkpoints (``last.ckpt``, ``best.ckpt``) and logs; needed to resume. Those of another
+            training that are there are replaced when the first epoch is over.
+        resume: go on from the last epoch in `folder`, as if training had never stopped; starts if there is none. Only
+            `max_epochs` and what does not change the result (`loggers`, `accelerator`, `devices`, `num_nodes`,
+            `strategy`, `compile`, `keep_memory`, where `folder` is) may be others than before; another twin, other
+            recordings or another value of any other option are refused. A loss of one's own is known by its name.
+        loggers: ``"csv"`` and ``"tensorboard"``; they need a `folder`.
+        precision: ``"32-true"``, ``"bf16-mixed"`` or ``"16-mixed"``.
+        accelerator: passed to Lightning's Trainer.
         devices, num_nodes, strategy: passed to Lightning's Trainer. Several devices train as one does, each on its
             part of the same batches, to rounding; only what is drawn (dropout) differs, and ``loss="correlation"`` is
             over each one's part. They need a script: ``scripts/train_on_many_gpus.py``. Every process returns the same;
@@ -118,23 +142,28 @@ def fit(
         compile: compile the core with ``torch.compile``.
         keep_memory: see `retina_nb.memory.keep_freed_memory`: faster on a CPU, for the rest of the process.
 
+    However it ends, also by Ctrl-C, the stop button or an error, the twin then has the weights that validated best so
+    far (those it had before, if no epoch was finished), is in evaluation mode and on the CPU.
+
     Raises:
-        UserError: if sessions of twin and recordings do not match, labels are missing, a name is unknown, all is
-            frozen, training diverges, or `folder` cannot be written.
+        UserError: before training begins, if sessions of twin and recordings do not match, labels are missing, an
+            option has a wrong value, all is frozen, no cell responds, `folder` cannot be written, or its training is
+            damaged or another one; later, if training diverges, or disk or memory are full.
+        KeyboardInterrupt: at Ctrl-C or the stop button.
     """
-    started, recordings = time.perf_counter(), by_name(recordings)
-    _check(twin, recordings, max_epochs, loggers, loss)
-    if resume and folder is None:
-        raise UserError("fit(resume=True) needs the folder of the training to go on with")
-    weights, loss = weigh_neurons(recordings, neuron_weights), loss_named(loss)
+    options, started = dict(locals()), time.perf_counter()
+    check_options(options)
+    recordings = by_name(recordings)
+    check_twin(twin, recordings, loss)
+    weights, measured = weigh_neurons(recordings, neuron_weights), loss_named(loss)
+    best, history, bar = Best(copied(twin)), History(max_epochs), sys.stderr.isatty()
+    settings = training_settings(twin, recordings, weights, {name: options[name] for name in _DECISIVE})
     if keep_memory:
         keep_freed_memory()
-    with scratch_folder() as scratch, quiet():
-        home = scratch if folder is None else _writable(expand_path(folder))
-        keep = partial(ModelCheckpoint, home, save_on_train_epoch_end=True, enable_version_counter=False)
-        best, last = keep("best", monitor=MONITOR, mode="max"), keep("last")
-        history = History(max_epochs)
-        bar = sys.stderr.isatty()
+    with quiet(), enough_memory("choose a smaller batch_size or chunk_size, or fewer sessions"):
+        home = None if folder is None else _usable(folder)
+        stored = newest_checkpoint(home, settings) if home is not None and resume else None
+        keep = [] if home is None else [Checkpoints(home, best, settings, resumed=stored is not None)]
         trainer = trainer_for(
             max_epochs=max_epochs,
             accelerator=accelerator,
@@ -147,56 +176,73 @@ def fit(
                 *([MovingAverage(averaging)] if averaging else []),
                 Stopping(MONITOR, mode="max", patience=3 * patience, min_delta=1e-4),
                 history,
-                best,
-                *([last] if folder is not None else []),
+                *keep,
                 *([TQDMProgressBar()] if bar else []),
                 *pruning_callbacks(),
             ],
-            logger=[_logger(name, home) for name in loggers],
+            logger=[_logger(name, home) for name in loggers if home is not None],
             plugins=[WholeFiles()],
+            enable_checkpointing=bool(keep),
             enable_progress_bar=bar,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             log_every_n_steps=10**9,
+            default_root_dir=home or ".",
         )
-        device, lag, core = trainer.strategy.root_device, twin.lag, torch.compile(twin.core) if compile else twin.core
-        if twin.core_frozen and feature_bytes(twin, recordings) <= FEATURE_BYTES:
-            # What a core that does not change makes of the stimulus is made once, and is then the stimulus.
-            recordings, lag, core = feature_movies(twin.to(device), recordings), twin.readout.lag, nn.Identity()
-        train, validation = (
-            SharedBatches(
-                recordings,
-                split=split,
-                lag=lag,
-                chunk_size=chunk_size,
-                batch_size=batch_size,
-                seed=seed if split == "train" else None,
-                device=device,
-                process=trainer.global_rank,
-                processes=trainer.world_size,
-            )
-            for split in ("train", "validation")
-        )
-        newest = home / "last.ckpt"
-        with shared_statistics(twin, trainer):
-            trainer.fit(
-                _Training(twin, core, loss, weights, learning_rate, weight_decay, patience, seed, trainer.world_size),
-                _Epochs(train, trainer),
-                validation,
-                ckpt_path=newest if resume and newest.exists() else None,
-                weights_only=True,
-            )
-        # The other processes may see another disk.
-        kept = torch.load(home / "best.ckpt", map_location="cpu", weights_only=True) if trainer.is_global_zero else {}
-        kept = trainer.strategy.broadcast(kept)
-        twin.load_state_dict({name.removeprefix("twin."): value for name, value in kept["state_dict"].items()})
-        twin.to("cpu").eval()
-    return Fit(
-        pd.DataFrame(history.rows),
-        int(kept["epoch"]),
-        time.perf_counter() - started,
-        device.type,
-        None if folder is None else home,
+        if stored:
+            best.restore(stored[1])
+        device = trainer.strategy.root_device
+        try:
+            with seeded(seed, device), plain_interrupts(), shared_statistics(twin, trainer):
+                # A frozen core's features must be those of the training that goes on.
+                twin.load_state_dict(best.weights)
+                lag, core = twin.lag, torch.compile(twin.core) if compile else twin.core
+                if twin.core_frozen and feature_bytes(twin, recordings) <= FEATURE_BYTES:
+                    # What a core that does not change makes of the stimulus is made once, and is then the stimulus.
+                    recordings, lag, core = feature_movies(twin.to(device), recordings), twin.readout.lag, nn.Identity()
+                train, validation = (
+                    SharedBatches(
+                        recordings,
+                        split=split,
+                        lag=lag,
+                        chunk_size=chunk_size,
+                        batch_size=batch_size,
+                        seed=seed if split == "train" else None,
+                        device=device,
+                        process=trainer.global_rank,
+                        processes=trainer.world_size,
+                    )
+                    for split in ("train", "validation")
+                )
+                about = (twin, core, measured, weights, learning_rate, weight_decay, patience, seed)
+                trainer.fit(
+                    _Training(*about, trainer.world_size, best),
+                    _Epochs(train, trainer),
+                    validation,
+                    ckpt_path=stored and stored[0],
+                    weights_only=True,
+                )
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_told(history, best, home)) from None
+        except OSError as error:
+            if home is None or error.errno not in _DISK_ERRORS:
+                raise
+            told = f"cannot write to {home}: {error.strerror}; {_told(history, best, home)}"
+            raise UserError(told) from None
+        finally:
+            twin.to("cpu").load_state_dict(best.weights)
+            twin.eval()
+    return Fit(pd.DataFrame(history.rows), best.epoch, time.perf_counter() - started, device.type, home)
+
+
+def _told(history: History, best: Best, folder: Path | None) -> str:
+    """How far a training came that did not end by itself."""
+    if best.epoch < 0:
+        return "training stopped in its first epoch; the twin is as it was"
+    resume = "" if folder is None else "; fit(resume=True) goes on"
+    return (
+        f"training stopped after {len(history.rows)} epochs; the twin has the weights of epoch {best.epoch + 1}, which "
+        f"validated best{resume}"
     )
 
 
@@ -212,6 +258,7 @@ class _Training(L.LightningModule):
         patience: int,
         seed: int,
         processes: int = 1,
+        best: Best | None = None,
     ) -> None:
         super().__init__()
         self.twin = twin.train()  # Lightning would leave a twin that was trained or loaded in evaluation mode
@@ -219,7 +266,7 @@ class _Training(L.LightningModule):
         self._cores = [core]
         self._loss, self._neuron_weights = loss, neuron_weights
         self._rate, self._decay, self._patience, self._seed = learning_rate, weight_decay, patience, seed
-        self._processes = processes
+        self._processes, self._best = processes, best or Best({})
         self._plateau_state: dict[str, Any] = {}
         self._predicted: dict[str, list[tuple[Tensor, Tensor]]] = {}
 
@@ -249,7 +296,7 @@ class _Training(L.LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Dropout of an epoch depends on nothing before it, so that resuming gives the same.
-        torch.manual_seed((hash((self._seed, self.current_epoch)) + self.global_rank) % 2**63)
+        seed_torch((hash((self._seed, self.current_epoch)) + self.global_rank) % 2**63, self.device)
         self._losses: list[Tensor] = []
 
     def training_step(self, batch: Batch, _: int) -> Tensor:
@@ -264,7 +311,7 @@ class _Training(L.LightningModule):
             self.twin.session_readout(session).constrain()
 
     def on_validation_epoch_start(self) -> None:
-        self._predicted = {}
+        self._predicted, self._validated = {}, copied(self.twin)
         loss = summed(torch.stack(self._losses).mean(), self.trainer)
         if not torch.isfinite(loss):
             raise UserError("training diverged (the loss is not finite): lower learning_rate")
@@ -283,6 +330,7 @@ class _Training(L.LightningModule):
         self.log(MONITOR, value)
         self.log("validation_loss", loss)
         self._plateau.step(value)
+        self._best.consider(self._validated, value, self.current_epoch)
 
     def _scores(self, predicted: Sequence[Mapping[str, list[tuple[Tensor, Tensor]]]]) -> tuple[float, float]:
         """Mean correlation and loss over the neurons, of what all processes have predicted."""
@@ -344,43 +392,13 @@ class _Epochs:
 
 
 def _logger(name: str, folder: Path) -> Logger:
-    return _LOGGERS[name](folder, name="logs", version=name)
+    return {"csv": CSVLogger, "tensorboard": TensorBoardLogger}[name](folder, name="logs", version=name)
 
 
-def _writable(folder: Path) -> Path:
-    with replace_file(folder / ".writable") as probe:
+def _usable(folder: str | Path) -> Path:
+    """The folder, whatever becomes the working folder later; it can be written."""
+    home = absolute_path(folder)
+    with replace_file(home / ".writable") as probe:
         probe.touch()
-    (folder / ".writable").unlink(missing_ok=True)  # another process may have
-    return folder
-
-
-def _check(
-    twin: CoreReadout,
-    recordings: Mapping[str, Recording],
-    max_epochs: int,
-    loggers: Sequence[str],
-    loss: str | Loss,
-) -> None:
-    known = twin.about.get("neurons", {})
-    if twin.core.time_stride > 1 or twin.lag < 0:
-        raise UserError("this twin does not have one output for each bin: it can predict, but not be trained")
-    for session, recording in recordings.items():
-        if recording.signed and loss in ("poisson", "l1_poisson"):
-            raise UserError(
-                f"session {session} has responses below zero, for which there is no Poisson loss: use loss='mse' or "
-                "'correlation'"
-            )
-        if isinstance(twin.readout, SessionReadouts) and session not in twin.sessions:
-            raise unknown("session of the twin", session, twin.sessions)
-        if session in known and known[session] != recording.n_neurons:
-            raise UserError(
-                f"session {session} has {recording.n_neurons} neurons, the twin was built for {known[session]}"
-            )
-    parts = [twin.core, *(twin.session_readout(session) for session in recordings)]
-    if not any(parameter.requires_grad for part in parts for parameter in part.parameters()):
-        raise UserError("core and readouts of these sessions are frozen: unfreeze some of them to train")
-    if max_epochs < 1:
-        raise UserError(f"fit needs at least one epoch, not max_epochs={max_epochs}")
-    for name in loggers:
-        if name not in _LOGGERS:
-            raise unknown("logger", name, _LOGGERS)
+    (home / ".writable").unlink(missing_ok=True)  # another process may have
+    return home

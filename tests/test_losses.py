@@ -65,7 +65,7 @@ def test_the_order_of_sessions_and_the_doubling_of_neurons_or_rows_change_nothin
         torch.testing.assert_close(mean_loss(loss, parts), whole, **close)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", sorted(LOSSES.keys() - {"scaled_correlation"}))  # whose windows are of rows
 @given(sizes)
 def test_bins_that_do_not_count_change_nothing_and_chunks_do_not_matter(name, size):
     one = part(*size)
@@ -96,6 +96,41 @@ def test_the_correlation_loss_of_what_does_not_vary_is_one_with_finite_gradients
     torch.testing.assert_close(loss[:2], torch.ones(2))
     loss.sum().backward()
     assert torch.isfinite(rate.grad).all()
+
+
+def test_the_scaled_correlation_agrees_with_the_peer():
+    """Values of openretina 1.1.1's ScaledCorrelationLoss3d(scale=30, per_neuron=True)."""
+    rng = torch.Generator().manual_seed(0)
+    rate = torch.rand(3, 60, 4, generator=rng)
+    response = torch.poisson(torch.rand(3, 60, 4, generator=rng) * 2, generator=rng)
+    theirs = torch.tensor([0.14020155, -0.09872878, -0.04719746, -0.02120890])
+    torch.testing.assert_close(LOSSES["scaled_correlation"](rate, response, torch.ones(3, 60)), 1 + theirs)
+
+
+def test_the_scaled_correlation_counts_no_slow_changes_and_no_bins_that_do_not_count():
+    rate, response, bins, _ = part(3, 75, 4)
+    loss = LOSSES["scaled_correlation"](rate, response, bins)
+    steps = torch.arange(75).div(30, rounding_mode="floor")[:, None] * torch.tensor([1.0, 3.0, 9.0, 0.0])
+    torch.testing.assert_close(LOSSES["scaled_correlation"](rate + steps, response, bins), loss, **close)
+    changed = torch.where(bins[..., None] > 0, response, 99.0)
+    torch.testing.assert_close(LOSSES["scaled_correlation"](rate, changed, bins), loss, **close)
+    single = LOSSES["scaled_correlation"](rate[:, :61], response[:, :61], torch.ones(3, 61))
+    torch.testing.assert_close(single, LOSSES["scaled_correlation"](rate[:, :60], response[:, :60], torch.ones(3, 60)))
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda rate, response, weights: (rate - response).square(), r"value for each of 4 neurons, not \(3, 6, 4\)"),
+        (lambda rate, response, weights: (rate - response).mean((0, 2)), r"value for each of 4 neurons, not \(6,\)"),
+        (lambda rate, response, weights: 1.0, "value for each of 4 neurons, not float"),
+        (lambda rate, response, weights: (rate - response).detach().mean((0, 1)), "no gradient by the rate"),
+    ],
+)
+def test_a_loss_of_ones_own_that_is_none_is_refused(loss, message):
+    one = part(3, 6, 4)
+    with pytest.raises(UserError, match=message):
+        mean_loss(loss, [one._replace(rate=one.rate.requires_grad_())])
 
 
 def test_losses_are_least_at_the_truth():

@@ -4,6 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from retina_nb.errors import UserError
 from retina_nb.regularizers import frequency_penalty, group_sparsity, spatial_roughness, temporal_roughness
 
 
@@ -18,6 +19,43 @@ def test_roughness_is_the_energy_of_the_laplacian(padding):
     laplacian = F.conv2d(weights.flatten(0, 1)[:, None], kernel[None, None], padding=padding)
     expected = laplacian.square().sum() / (weights.square().sum() + 1e-6)
     torch.testing.assert_close(spatial_roughness(weights, padding), expected)
+
+
+# Of openretina 1.1.1: the Laplacian's energy over that of the kernels, with and without padding by half its size.
+PEER = {3: (12.764465, 19.834955), 5: (96.300697, 277.391388), 7: (162.308670, 843.371948)}
+
+
+@pytest.mark.parametrize("size", PEER)
+def test_laplacians_of_every_size_agree_with_the_peer(size):
+    weights = torch.randn(3, 2, 9, 11, generator=torch.Generator().manual_seed(0))
+    for padding, theirs in zip((0, size // 2), PEER[size], strict=True):
+        assert spatial_roughness(weights, padding, size).item() == pytest.approx(theirs, rel=1e-5)
+
+
+def test_roughness_that_spares_the_center_agrees_with_the_peer():
+    """GaussianLaplaceL2 of openretina 1.1.1."""
+    weights = torch.randn(3, 2, 9, 11, generator=torch.Generator().manual_seed(0))
+    assert spatial_roughness(weights, 1, spare_center=True).item() == pytest.approx(11.303465, rel=1e-5)
+    center, edge = torch.zeros(1, 9, 9), torch.zeros(1, 9, 9)
+    center[0, 4, 4] = edge[0, 1, 1] = 1
+    assert spatial_roughness(center, 1, spare_center=True) < 0.1 * spatial_roughness(edge, 1, spare_center=True)
+
+
+@pytest.mark.parametrize("spare_center", [False, True])
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_small_kernels_have_finite_roughness_and_gradients(size, spare_center):
+    for side in range(1, 9):
+        weights = draw(2, side, side)
+        roughness = spatial_roughness(weights, size=size, spare_center=spare_center)
+        roughness.backward()
+        assert torch.isfinite(roughness)
+        assert torch.isfinite(weights.grad).all()
+        assert side >= size or roughness == 0
+
+
+def test_a_laplacian_of_another_size_is_refused():
+    with pytest.raises(UserError, match="3, 5 or 7 pixels, not 4"):
+        spatial_roughness(draw(2, 8, 8), size=4)
 
 
 def test_roughness_in_time_is_that_of_the_second_difference():

@@ -40,8 +40,8 @@ class FullConv(nn.Module):
     ) -> Float[Tensor, "batch out_channel time_out height_out width_out"]:
         return F.conv3d(x, self.weights, padding=(0, *self.padding))
 
-    def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
-        return spatial_roughness(self.weights, padding)
+    def roughness(self, padding: int = 0, size: int = 3, spare_center: bool = False) -> Float[Tensor, ""]:
+        return spatial_roughness(self.weights, padding, size, spare_center)
 
     def speed(self) -> Float[Tensor, ""]:
         return temporal_roughness(self.weights.movedim(2, -1))

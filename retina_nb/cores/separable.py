@@ -87,8 +87,8 @@ class PairwiseSeparableConv(nn.Module):
         past = course.unfold(0, self.kernel_size[0], 1)  # (time_out, bin)
         return torch.einsum("biohw,oit->bothw", seen, self.temporal_kernels() @ past.T)
 
-    def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
-        return spatial_roughness(self.space_weights, padding)
+    def roughness(self, padding: int = 0, size: int = 3, spare_center: bool = False) -> Float[Tensor, ""]:
+        return spatial_roughness(self.space_weights, padding, size, spare_center)
 
     def speed(self) -> Float[Tensor, ""]:
         return frequency_penalty(self.time_weights)
@@ -130,8 +130,8 @@ class SeparableConv(nn.Module):
         seen = F.conv3d(x, self.space_weights[:, :, None], padding=(0, *self.padding))
         return F.conv3d(seen, self.time_weights[..., None, None])
 
-    def roughness(self, padding: int = 0) -> Float[Tensor, ""]:
-        return spatial_roughness(self.space_weights, padding)
+    def roughness(self, padding: int = 0, size: int = 3, spare_center: bool = False) -> Float[Tensor, ""]:
+        return spatial_roughness(self.space_weights, padding, size, spare_center)
 
     def speed(self) -> Float[Tensor, ""]:
         return temporal_roughness(self.time_weights)

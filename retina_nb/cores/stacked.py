@@ -11,7 +11,7 @@ from retina_nb.cores.base import Core
 from retina_nb.cores.layers import ConvLayer, check_size, conv_layers, pointwise_layer
 from retina_nb.cores.separable import PairwiseSeparableConv
 from retina_nb.errors import UserError, unknown
-from retina_nb.regularizers import group_sparsity
+from retina_nb.regularizers import LAPLACIAN_SIZES, group_sparsity
 
 Padding = bool | Sequence[int]
 
@@ -47,6 +47,8 @@ class StackedCore(Core):
         border: zeros around what each layer's convolution gives, (height, width).
         roughness: weight of the penalty on rough spatial kernels in the first layer.
         roughness_padding: pixels of zeros around the kernels when their roughness is taken.
+        roughness_size: side of the Laplacian that roughness is taken with: 3, 5 or 7 pixels.
+        roughness_spares_center: whether only roughness away from the middle of the kernels is penalized.
         speed: weight of the penalty on high temporal frequencies in all layers; on rough temporal kernels in the first
             layer if kernels are not made of frequencies.
         sparsity: weight of the penalty on layers after the first for using many inputs.
@@ -80,6 +82,8 @@ class StackedCore(Core):
         border: Sequence[Sequence[int]] = (),
         roughness: float = 0.0,
         roughness_padding: int = 0,
+        roughness_size: int = 3,
+        roughness_spares_center: bool = False,
         speed: float = 0.0,
         sparsity: float = 0.0,
         overall_sparsity: float = 0.0,
@@ -91,6 +95,8 @@ class StackedCore(Core):
             raise UserError(f"core: {len(colour_weights)} colour_weights do not fit stimuli of {in_channels} channels")
         if sessions and convolution != "pairwise_separable":
             raise UserError(f"core: {convolution} convolutions have no speed, leave sessions empty")
+        if roughness_size not in LAPLACIAN_SIZES:
+            raise UserError(f"core: roughness_size must be one of {LAPLACIAN_SIZES}, not {roughness_size!r}")
         if speed and convolution == "time_independent":
             raise UserError("core: time_independent convolutions have no time to penalise, leave speed at 0")
         layers = conv_layers(
@@ -124,7 +130,10 @@ class StackedCore(Core):
             "overall_sparsity": overall_sparsity,
             "joint_sparsity": joint_sparsity,
         }
-        self.roughness_padding, self.convolution = roughness_padding, convolution
+        self.roughness_options, self.convolution = (
+            (roughness_padding, roughness_size, roughness_spares_center),
+            convolution,
+        )
 
         self.time_stride, *space = downsample
         self.lag = self.time_stride * (sum(layer.lag for layer in layers) + cut + 1) - 1
@@ -224,7 +233,7 @@ class StackedCore(Core):
         first, *later = every
         in_time = every if self.convolution == "pairwise_separable" else [first]
         terms: dict[str, Callable[[], list[Tensor]]] = {
-            "roughness": lambda: [first.roughness(self.roughness_padding)],
+            "roughness": lambda: [first.roughness(*self.roughness_options)],
             "speed": lambda: [conv.speed() for conv in in_time],
             "sparsity": lambda: [conv.sparsity() for conv in later],
             "overall_sparsity": lambda: [conv.sparsity() for conv in every],

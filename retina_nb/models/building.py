@@ -16,6 +16,7 @@ from retina_nb.models.presets import load_preset, preset_names
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
 from retina_nb.readouts import Readout, SessionReadouts, SpatialContrastReadout
 from retina_nb.recording import Recording, by_name
+from retina_nb.seeding import seeded
 
 # In what a session must agree with the others of its twin, or the core would see something else.
 _MUST_AGREE = {
@@ -58,8 +59,7 @@ def build_twin(
     if preset is None:
         raise UserError(f"build_twin needs a preset ({', '.join(preset_names())}) or both core= and readout=")
     config = {"preset": preset, **load_preset(preset, overrides)}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         twin = assemble(config, shape, about)
     start_readouts(twin, recordings)
     return twin
@@ -103,10 +103,9 @@ def new_readouts(twin: CoreReadout, recordings: Mapping[str, Recording], seed: i
     for session, recording in recordings.items():
         if session in twin.sessions:
             raise UserError(f"the twin has a session {session} already: remove it first, or rename the new one")
-        _check_alike(twin, session, recording)
+        check_alike(twin, session, recording)
     about = twin.about | {"neurons": {session: recording.n_neurons for session, recording in recordings.items()}}
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         made = assemble(twin.config, twin.stimulus_shape, about)
     return {session: made.session_readout(session) for session in recordings}
 
@@ -128,7 +127,7 @@ def _describe(recordings: Mapping[str, Recording]) -> tuple[tuple[int, int, int]
     return first.movie.frame_shape, {"neurons": neurons, **first.conditions}
 
 
-def _check_alike(twin: CoreReadout, session: str, recording: Recording) -> None:
+def check_alike(twin: CoreReadout, session: str, recording: Recording) -> None:
     """Raise a `UserError` if a recording is not like those the twin was made for; what is not known is not compared."""
     found = recording.conditions | {"stimulus_shape": recording.movie.frame_shape}
     expected = twin.about | {"stimulus_shape": twin.stimulus_shape}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,7 +16,9 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import expand_path, replace_file
+from retina_nb.memory import check_memory
 from retina_nb.models.about import check_about
+from retina_nb.seeding import seeded
 
 _KEY, _DIGEST = "retina_nb", "sha256"
 _MOST_PIXELS = 2**16  # along a side of a stimulus
@@ -120,7 +121,8 @@ def load_twin(
         stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
         stored.about |= about or {}
         check_about(stored.about, str(path))
-        model = _filled(stored, path, core, readout)
+        with seeded(0):  # what is drawn is replaced by what was stored
+            model = _filled(stored, path, core, readout)
     except UserError:
         raise
     except Exception as error:  # a damaged description can raise anything
@@ -234,7 +236,8 @@ def _filled(stored: Stored, path: Path, core: Any, readout: Any) -> Any:
         with torch.device("meta"):
             empty = _build(stored, path)
         check_weights(empty, stored.weights, path)
-        _check_memory(empty, path)
+        needed = sum(value.numel() * value.element_size() for value in (*empty.parameters(), *empty.buffers()))
+        check_memory(needed, str(path))
         model = _build(stored, path)
     check_weights(model, stored.weights, path)
     model.load_state_dict(stored.weights)
@@ -289,15 +292,6 @@ def _integers(value: Any) -> Iterator[int]:
             yield from _integers(part)
     elif isinstance(value, int):
         yield value
-
-
-def _check_memory(model: nn.Module, path: Path) -> None:
-    needed = sum(value.numel() * value.element_size() for value in (*model.parameters(), *model.buffers()))
-    if needed > (free := psutil.virtual_memory().available):
-        raise UserError(
-            f"{path}: the model needs {needed / 1e9:.3g} GB of memory, of which {free / 1e9:.3g} GB are free; load it "
-            "on a machine with more"
-        )
 
 
 def check_weights(model: nn.Module, weights: Mapping[str, Tensor], path: Path) -> None:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
+from retina_nb.seeding import seeded
 
 # Samples that are looked at together, where not all need to be.
 _SAMPLES = 16384
@@ -132,8 +133,7 @@ def fit_sparse_autoencoder(
     scale = (activations - mean).square().sum(dim=1).mean().sqrt()
     if not scale > 0:
         raise UserError("the activations do not vary, or are not finite: there is nothing to code")
-    with torch.random.fork_rng(devices=[]), torch.enable_grad():
-        torch.manual_seed(seed)
+    with seeded(seed), torch.enable_grad():
         autoencoder = SparseAutoencoder(activations.shape[1], features, top_k=top_k).to(activations)
         _train(autoencoder, (activations - mean) / scale, sparsity or 0.0, steps, batch_size, learning_rate)
     with torch.no_grad():  # back to the units of the activations

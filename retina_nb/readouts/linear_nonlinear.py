@@ -9,7 +9,7 @@ from retina_nb import nonlinearities
 from retina_nb.errors import UserError
 from retina_nb.readouts.base import Readout, check_features, learned_if, start_bias
 from retina_nb.readouts.places import gaussian_masks, nearest_places, pixel_places
-from retina_nb.regularizers import spatial_roughness
+from retina_nb.regularizers import LAPLACIAN_SIZES, spatial_roughness
 
 
 class LinearNonlinearReadout(Readout):
@@ -27,11 +27,13 @@ class LinearNonlinearReadout(Readout):
         bias: whether the bias is learned; it stays at zero otherwise.
         nonlinearity: name of the output nonlinearity.
         roughness_penalty: weight of the penalty on the energy of the filters' Laplacian over their energy.
+        roughness_size: side of the Laplacian, 3, 5 or 7 pixels.
+        roughness_spares_center: whether only roughness away from the middle of the stimulus is penalized.
         speed_penalty: weight of the same for the second difference in time.
         sparsity_penalty: weight of the penalty on the mean absolute weight of a filter.
 
     Raises:
-        UserError: if a filter has no bin or no product.
+        UserError: if a filter has no bin or no product, or there is no Laplacian of this size.
     """
 
     bias: Tensor  # (neuron,)
@@ -49,6 +51,8 @@ class LinearNonlinearReadout(Readout):
         bias: bool = True,
         nonlinearity: str = "softplus",
         roughness_penalty: float = 0.0,
+        roughness_size: int = 3,
+        roughness_spares_center: bool = False,
         speed_penalty: float = 0.0,
         sparsity_penalty: float = 0.0,
     ) -> None:
@@ -62,6 +66,11 @@ class LinearNonlinearReadout(Readout):
         self.lag = temporal_kernel_size - 1
         self.roughness_penalty, self.speed_penalty = roughness_penalty, speed_penalty
         self.sparsity_penalty = sparsity_penalty
+        if roughness_size not in LAPLACIAN_SIZES:
+            raise UserError(
+                f"linear-nonlinear readout: roughness_size must be one of {LAPLACIAN_SIZES}, not {roughness_size!r}"
+            )
+        self.roughness_options = (roughness_size // 2, roughness_size, roughness_spares_center)
         self.register_buffer("places", pixel_places(height, width), persistent=False)
         learned_if(bias, self, "bias", torch.zeros(neurons))
         space = rank or temporal_kernel_size
@@ -90,7 +99,7 @@ class LinearNonlinearReadout(Readout):
         return nonlinearities.nonlinearity(self.nonlinearity)(drive.movedim(1, 2) + self.bias)
 
     def regularizer(self) -> Float[Tensor, ""]:
-        total = self.roughness_penalty * spatial_roughness(self.space_filters, padding=1)
+        total = self.roughness_penalty * spatial_roughness(self.space_filters, *self.roughness_options)
         if self.time_filters is None:
             courses = self.space_filters.flatten(2).movedim(1, 2)
             size = self.space_filters.abs().mean()

@@ -136,6 +136,14 @@ def test_penalties_are_those_of_the_layers():
     torch.testing.assert_close(core.regularizer(), 0.7 * sum(expected.values()))
 
 
+@pytest.mark.parametrize("convolution", ["pairwise_separable", "separable", "full"])
+def test_roughness_is_taken_as_it_is_set(convolution):
+    options = {"roughness_padding": 2, "roughness_size": 5, "roughness_spares_center": True}
+    core = make(convolution=convolution, spatial_kernel_sizes=[5, 3], roughness=1.0, **options)
+    torch.testing.assert_close(core.regularizer(), core.layers[0].conv.roughness(2, 5, True))
+    assert core.regularizer() != core.layers[0].conv.roughness(2)
+
+
 @pytest.mark.parametrize("convolution", ["pairwise_separable", "separable", "full", "time_independent"])
 def test_penalties_have_gradients_for_every_convolution(convolution):
     bins, speed = ([1, 1], 0.0) if convolution == "time_independent" else ([6, 3], 1.0)
@@ -148,6 +156,7 @@ def test_penalties_have_gradients_for_every_convolution(convolution):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        ({"roughness_size": 4}, r"core: roughness_size must be one of \(3, 5, 7\), not 4"),
         ({"spatial_kernel_sizes": [3]}, "one entry for each layer; they have .*spatial_kernel_size 1"),
         ({"hidden_padding": [True, False]}, "one entry for each layer; they have .*padding 3"),
         ({"nonlinearity": ["elu"]}, "one entry for each layer; they have .*nonlinearity 1"),

@@ -2,7 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from retina_nb import UserError
 from retina_nb.readouts import LinearNonlinearReadout
+from retina_nb.regularizers import spatial_roughness
 
 SHAPE = (2, 10, 5, 7)
 
@@ -59,6 +61,13 @@ def test_the_penalties_are_those_of_the_formulas():
     for penalised in (noisy(**options, sparsity_penalty=1.0), noisy(temporal_kernel_size=4, sparsity_penalty=1.0)):
         weights = penalised.filters().detach()
         torch.testing.assert_close(penalised.regularizer().detach(), weights.abs().mean())
+
+
+def test_roughness_is_taken_as_it_is_set():
+    readout = noisy(roughness_penalty=1.0, roughness_size=5, roughness_spares_center=True)
+    torch.testing.assert_close(readout.regularizer(), spatial_roughness(readout.space_filters, 2, 5, True))
+    with pytest.raises(UserError, match=r"roughness_size must be one of \(3, 5, 7\), not 4"):
+        noisy(roughness_size=4)
 
 
 def test_fast_courses_cost_more_than_slow_ones():
