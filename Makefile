@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo lab test check lint sync truth twin bench lock voila gallery
+.PHONY: help demo lab test check lint sync git-filter truth twin bench lock voila gallery
 help:
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 16
 
@@ -12,8 +12,9 @@ demo: $(INSTALLED)  ## train a twin of a simulated retina in about three minutes
 	@$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -o runs/demo
 	@echo "next: 'make lab' opens JupyterLab on notebooks/"
 
-lab: $(INSTALLED)  ## open the workbook in JupyterLab
-	$(BIN)/jupyter lab --allow-root --LabApp.default_url=/lab/tree/notebooks/00_start_here.ipynb
+# Kernels start here, as in a shell: results and paths are the same in both.
+lab: $(INSTALLED) git-filter  ## open the workbook in JupyterLab
+	JUPYTER_CONFIG_PATH=$(CURDIR)/.jupyter:$$JUPYTER_CONFIG_PATH $(BIN)/jupyter lab --allow-root
 
 # Who sees the page can run nothing but its widget, and is on this machine.
 voila: $(INSTALLED)  ## explore the twin on a page of its own, without code
@@ -28,16 +29,20 @@ test: lint  ## run everything: lint, types, pairing, tests, notebooks
 check: lint  ## run what takes less than four minutes: no notebooks, no browser
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal --ignore tests/notebooks --ignore tests/browser --ignore tests/gallery
 
-lint: $(INSTALLED)
+lint: $(INSTALLED) git-filter
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python .ci/sync_notebooks.py --check
 	$(BIN)/python .ci/index_notebooks.py --check
 
-sync: $(INSTALLED)  ## make every notebooks/NN_*.ipynb from the .py beside it, and their index
-	$(BIN)/python .ci/sync_notebooks.py
+sync: $(INSTALLED) git-filter  ## make every notebooks/NN_*.ipynb from the .py beside it, and their index; FROM=ipynb: the other way
+	$(BIN)/python .ci/sync_notebooks.py $(if $(FROM),--from $(FROM))
 	$(BIN)/python .ci/index_notebooks.py
+
+# Outputs in notebooks are no changes for git, which .gitattributes asks for this filter. Without git there is no need.
+git-filter:
+	@! git rev-parse --git-dir >/dev/null 2>&1 || git config filter.notebook.clean '$(PYTHON) .ci/canonical.py'
 
 truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
 	$(BIN)/python -m retina_nb.checks runs/truth README.md

@@ -1,76 +1,88 @@
-"""Make notebooks/NN_topic.ipynb from its source, NN_topic.py (percent format).
+"""Keep notebooks/NN_topic.ipynb and its source, NN_topic.py (percent format), the same.
 
-The same source always gives the same file: cell ids are hashes of the cells, and there are no outputs.
-With --check nothing is written; the exit status is 1 if a notebook is not what its source gives.
+Only cells count: outputs, execution counts and whatever else using a notebook leaves in it are nobody's edits.
+By default the .py is the source: each .ipynb whose cells differ is made again, without outputs, unless it was edited
+later. With --check nothing is written; the exit status is 1 if a notebook and its source have different cells.
 """
 
 import argparse
-import hashlib
 import os
 import sys
-from collections import Counter
 from pathlib import Path
 
 import jupytext
-import nbformat
+from canonical import canonical, clean
 
 NUMBERED = "[0-9][0-9]_*"
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
-def generate(source: Path) -> str:
+def of_source(source: Path) -> str:
     """The text of the .ipynb that a source gives."""
-    notebook = jupytext.read(source, fmt="py:percent")
-    notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
-    notebook.nbformat, notebook.nbformat_minor = 4, 5
-    seen: Counter[str] = Counter()
-    for cell in notebook.cells:
-        digest = hashlib.sha256(f"{cell.cell_type}\n{cell.source}".encode()).hexdigest()[:8]
-        seen[digest] += 1
-        cell.id = digest if seen[digest] == 1 else f"{digest}-{seen[digest]}"
-    return nbformat.writes(notebook) + "\n"
+    return canonical(jupytext.read(source, fmt="py:percent").cells)
 
 
-def edited_by_hand(source: Path, notebook: Path) -> bool:
-    """Whether the cells of a notebook were changed after its source, so that its text must not be thrown away."""
-    if not notebook.exists() or notebook.stat().st_mtime <= source.stat().st_mtime + 1:
-        return False
-    ours, theirs = (
-        [(cell.cell_type, cell.source) for cell in document.cells]
-        for document in (jupytext.read(source, fmt="py:percent"), nbformat.read(notebook, as_version=4))
-    )
-    return ours != theirs
+def of_notebook(notebook: Path) -> str:
+    """The same of a notebook that may have been run; nothing if there is none."""
+    return clean(notebook.read_text(encoding="utf-8")) if notebook.exists() else ""
 
 
-def sync(folder: Path, check: bool) -> list[str]:
-    """Write what differs (unless `check`) and return the complaints that are left."""
+def was_edited_later(notebook: Path, source: Path) -> bool:
+    return notebook.exists() and notebook.stat().st_mtime > source.stat().st_mtime + 1
+
+
+def sync(folder: Path, check: bool, source_is: str = "") -> list[str]:
+    """Write what differs (unless `check`) and return the complaints that are left.
+
+    Args:
+        folder: where notebooks and sources are.
+        check: whether to write nothing.
+        source_is: "py" or "ipynb": which of the two to keep, whichever was edited later.
+    """
     complaints = []
     for source in sorted(folder.glob(f"{NUMBERED}.py")):
         notebook = source.with_suffix(".ipynb")
-        text = generate(source)
-        if notebook.exists() and notebook.read_text(encoding="utf-8") == text:
+        text = of_source(source)
+        if of_notebook(notebook) == text:
             continue
         if check:
-            complaints.append(f"{notebook} is not what {source.name} gives: run 'make sync'")
-        elif edited_by_hand(source, notebook):
             complaints.append(
-                f"{notebook} was edited after {source.name}: take its cells over with "
-                f"'jupytext --to py:percent {notebook}', or delete it, then run 'make sync'"
+                f"{notebook} and {source.name} have different cells: 'make sync FROM=py' keeps those of the .py, "
+                "'make sync FROM=ipynb' those of the .ipynb (as after an edit in VS Code)"
+            )
+        elif source_is == "ipynb" and notebook.exists():
+            take_over(notebook, source)
+        elif source_is != "py" and was_edited_later(notebook, source):
+            complaints.append(
+                f"{notebook} was edited after {source.name}: keep its cells with 'make sync FROM=ipynb', "
+                "or those of the .py with 'make sync FROM=py'"
             )
         else:
             notebook.write_text(text, encoding="utf-8")
-            # JupyterLab and `edited_by_hand` must not take the copy for newer than its source.
+            # JupyterLab and `was_edited_later` must not take the copy for newer than its source.
             os.utime(notebook, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
             print(f"wrote {notebook}")
     for notebook in sorted(folder.glob(f"{NUMBERED}.ipynb")):
-        if not notebook.with_suffix(".py").exists():
-            complaints.append(f"{notebook} has no source: 'jupytext --to py:percent {notebook}' makes one")
+        source = notebook.with_suffix(".py")
+        if not source.exists() and source_is == "ipynb" and not check:
+            take_over(notebook, source)
+        elif not source.exists():
+            complaints.append(f"{notebook} has no source: 'make sync FROM=ipynb' makes one")
     return complaints
+
+
+def take_over(notebook: Path, source: Path) -> None:
+    """Write the source that has a notebook's cells."""
+    document = jupytext.reads(of_notebook(notebook), fmt="ipynb")
+    document.metadata = {"jupytext": {"notebook_metadata_filter": "-all", "cell_metadata_filter": "tags,-all"}}
+    source.write_text(jupytext.writes(document, fmt="py:percent"), encoding="utf-8")
+    os.utime(notebook, ns=(source.stat().st_atime_ns, source.stat().st_mtime_ns))
+    print(f"wrote {source}")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, nargs="?", default=Path(__file__).parents[1] / "notebooks")
     parser.add_argument("--check", action="store_true")
+    parser.add_argument("--from", dest="source_is", choices=["py", "ipynb"], default="", help="which cells to keep")
     arguments = parser.parse_args()
-    sys.exit("\n".join(sync(arguments.folder, arguments.check)) or 0)
+    sys.exit("\n".join(sync(arguments.folder, arguments.check, arguments.source_is)) or 0)

@@ -290,8 +290,8 @@ def markdown(found: Mapping[str, Any]) -> str:
         f"resolution, the share of {used['peak_gflops']:.0f} GFLOP/s, the fastest product of matrices here: {shares}."
     )
     legend = (
-        "Lines through what was measured: it bends where the work costs as much as what there is without it. The error "
-        "is that of a line through all other sizes at the largest one."
+        'Lines through what was measured. "Bends at" is the size at which the variable cost equals the fixed cost. '
+        "The error is that of a line through all other sizes at the largest one."
     )
     return "\n".join([*lines, "", legend, "", text, ""])
 

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # Which core and which readout suit these cells?
 #
@@ -77,12 +69,17 @@ print(*[recording.summary() for recording in trained.values()], sep="\n")
 # ## Train them alike
 #
 # Same data, same number of passes, same settings. That is fair only as far as it goes: a core with more freedom needs more
-# data or more passes, so what we compare is what can be had at this price.
+# data or more passes, so what we compare is what can be had at this price. (All twins are built before any is trained, so
+# that a mistyped override is noticed at once.)
 
 # %%
-twins, fits, tables = {}, {}, {}
-for name, overrides in variants.items():
-    twins[name] = rnb.build_twin(preset, trained, overrides=overrides, seed=seed)
+twins = {
+    name: rnb.build_twin(preset, trained, overrides=overrides, seed=seed) for name, overrides in variants.items()
+}
+
+# %%
+fits, tables = {}, {}
+for name in variants:
     settings = twins[name].config["training"] | {"batch_size": batch_size}
     print(name)
     fits[name] = rnb.fit(twins[name], trained, max_epochs=max_epochs, seed=seed, **settings)
@@ -130,8 +127,8 @@ plots.show_kernels(
 # ## Where the cells look
 #
 # A mask says where a readout looks in the feature movie, which is smaller than the stimulus by the first kernel; it is
-# drawn where it lies on the screen, with the cell's true receptive field below. The point has up to four pixels, since
-# it lies between them; the free mask finds blobs, of either sign, that nobody told it to have.
+# drawn where it lies on the screen, with the cell's true receptive field below where it is known. A point has up to four
+# pixels, since it lies between them; a free mask may find blobs of either sign.
 
 # %%
 masked = {name: twin for name, twin in twins.items() if hasattr(twin.session_readout(first.session), "masks")}
@@ -164,7 +161,7 @@ if truth:
             place = np.stack([recording.neurons["y"], recording.neurons["x"]], axis=1)
             distances.append(np.hypot(*(center - place).T))
         within_1px[name] = float((np.concatenate(distances) <= 1).mean())
-    print("cells whose mask is within a pixel of the truth:", within_1px)
+    print("cells whose mask is within a pixel of the truth:", pd.Series(within_1px).round(2).to_string(), sep="\n")
 
 # %% [markdown]
 # ## Nothing sees the future
@@ -215,7 +212,7 @@ rnb.zoo()[["dataset", "species", "cells", "input_shape", "rate_hz", "cached"]]
 #   suffice. On real retinas, and with more data, it may.
 # - A trained core serves cells it has never seen.
 #
-# The table is the run's result; the assertions check it on the default retina.
+# These are results with the default parameters. The table below checks them.
 
 # %%
 results = {
@@ -231,15 +228,20 @@ results = {
     "new_cells_cc_norm": new_cells,
     "seconds": time.perf_counter() - started,
 }
-print(rnb.write_results(output_dir, **results).read_text())
+path = rnb.write_results(output_dir, **results)
 
 # %%
 default = {"sessions": 3, "cells_per_session": 24, "orders": 1, "clips": 48}
+checks = []
 if dataset == "simulated" and dataset_settings == default and max_epochs >= 17 and len(variants) == 6:
-    assert within_1px["Gaussian mask"] >= 0.85
-    assert results["cc_norm"]["Gaussian mask"] > results["cc_norm"]["free kernels"] + 0.1
-    assert results["cc_norm"]["Gaussian mask"] >= 0.65
-    assert new_cells >= 0.65
+    scored = results["cc_norm"]
+    checks = [
+        ("masks within a pixel of the truth", within_1px["Gaussian mask"], ">= 0.85"),
+        ("median CC_norm: Gaussian mask", scored["Gaussian mask"], ">= 0.65"),
+        ("that, more than for free kernels", scored["Gaussian mask"] - scored["free kernels"], "> 0.1"),
+        ("median CC_norm: new cells behind the frozen core", new_cells, ">= 0.65"),
+    ]
+rnb.verdicts(path, checks)
 
 # %% [markdown]
 # ## On your own

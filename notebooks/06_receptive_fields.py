@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What does each cell look at?
 #
@@ -36,10 +28,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses import receptive_fields as rf
+from retina_nb.analyses.descriptions import describe_covariance
 from retina_nb.widgets import live
 
 started = time.perf_counter()
@@ -91,9 +85,17 @@ def strongest(field):
 
 
 names = [recording.label(neuron).split(", ")[1].replace(": ", "\n") for neuron in shown]
+marked = [name if linear[neuron] else f"{name} *" for name, neuron in zip(names, shown, strict=True)]
 plots.show_maps(
-    {name: {way: strongest(one[row]) for way, one in fields.items()} for row, name in enumerate(names)}, side=1.7
+    {name: {way: strongest(one[row]) for way, one in fields.items()} for row, name in enumerate(marked)}, side=1.6
 );
+
+# %%
+if truth and not linear[shown].all():
+    print(
+        "* has no linear filter: its truth is the sum of its subunits before they are rectified. It shows where the cell\n"
+        "  looks. For cells that like both polarities, or are silenced by both, its sign means nothing."
+    )
 
 # %% [markdown]
 # Any cell, bin by bin: choose the cell, and drag how long before its response. Weights are parts of the field's largest.
@@ -118,8 +120,8 @@ def field_before(neuron=shown[0], bins_before=3):
 live(field_before, neuron=by_label, bins_before=(0, lags - 1))
 
 # %% [markdown]
-# The filters of ON and OFF cells in time, each at its own strongest pixel and as high as 1. The average comes early and
-# leaves late, because the movie changes slowly.
+# The filters in time of the cells of one polarity, each at its own strongest pixel and scaled to a largest weight of 1. An
+# average over a movie that changes slowly is wider in time than the filter itself.
 
 
 # %%
@@ -143,8 +145,8 @@ plots.show_curves(
 );
 
 # %% [markdown]
-# ON-OFF cells are the hard case: brighter and darker cancel in the average. What is left of it is chance and
-# correlations, and we come back to them below. For cells with one linear filter the truth says who is right:
+# Cells that like both polarities are the hard case: brighter and darker cancel in the average. What is left of it is chance
+# and correlations; the last part comes back to this. For cells with one linear filter the truth says which estimate is right:
 
 # %%
 agreement = {}
@@ -196,8 +198,8 @@ if truth:
 pd.DataFrame(looks).round(2)
 
 # %% [markdown]
-# The true cells have real thresholds: most of them have no slope at grey. The twin's corners are softer, so that it always
-# has one, which need not mean much. The sensitivity finds the cells of both polarities, too.
+# A cell with a hard threshold has no slope at grey. A twin's nonlinearities are smooth, so that it always has one, which need
+# not mean much. The sensitivity also finds where cells of both polarities look.
 
 # %% [markdown]
 # ## Is it more than chance?
@@ -247,8 +249,8 @@ plots.show_data_needed(needed, ylabel="cosine with the " + ("truth" if truth els
 
 # %% [markdown]
 # An average in single pixels needs longer than most recordings last: its error falls with the square root of the number
-# of spikes. Knowing that fields are smooth is worth a lot: half a minute of spikes then tells more than ten minutes of them
-# averaged. The twin (dashed: its gradient) was trained on natural movies, with a core that all cells share.
+# of spikes. Knowing that fields are smooth is worth a lot: with the default parameters, half a minute of spikes then tells
+# more than ten minutes of them averaged. The dashed line is the gradient of the twin, whose core all cells share.
 
 # %% [markdown]
 # ## What an average misses
@@ -275,8 +277,11 @@ pd.concat(
 ).set_index(pd.Index(kinds[shown], name="type"), append=True).round(3)
 
 # %% [markdown]
-# A linear filter leaves no direction; its average says all. The ON transient cell's subunits share one polarity and are too
-# alike to be told from chance here. The ON-OFF cell has what its average misses, and contrast silences the last cell.
+# A purely linear cell leaves no direction, and neither do subunits that are too alike to be told from chance. Excitatory
+# directions are what the average of a cell that likes both polarities misses; suppressive ones silence the cell. Here:
+
+# %%
+Markdown("\n".join(f"- {line}" for line in describe_covariance(covariance, [name.replace("\n", ": ") for name in names])))
 
 # %% [markdown]
 # ## Sizes, latencies and colours
@@ -313,8 +318,8 @@ else:
     plots.show_by_type(table["diameter_um"], kinds, xlabel="diameter (µm)")
 
 # %% [markdown]
-# Planted are the diameter and the colour of the same description of the true filter, and the latency of the cell's type.
-# The twin makes most of the wide alpha cells too small, and times to peak come out a few milliseconds late.
+# Planted are the diameter and the color of the same description of the true filter, and the latency of the cell's type.
+# Dots below the line are found too small, or too early.
 
 # %% [markdown]
 # ## What we learned
@@ -322,42 +327,47 @@ else:
 # - Over natural movies the plain average shows the movie as much as the cell; a smooth estimate from the same spikes does
 #   much better, and the gradient of a twin better still.
 # - Cells of both polarities have no average. Covariance, or the spread of a twin's gradients, says where they look.
-# - On the default, places are within half a pixel of what was planted (median), latencies within a bin, polarities right.
+# - With the default parameters, centers are within half a pixel of the planted ones (median), latencies within a bin,
+#   polarities right.
 
 # %%
-print(
-    rnb.write_results(
-        output_dir,
-        twin=twin,
-        dataset=dataset,
-        session=session,
-        neurons=recording.n_neurons,
-        filter_cosine=agreement,
-        significant=float((test.p <= 0.05).mean()),
-        noise_cosine=needed.to_dict(),
-        excitatory=covariance.excitatory.tolist(),
-        suppressive=covariance.suppressive.tolist(),
-        recovered=recovered,
-        seconds=time.perf_counter() - started,
-    ).read_text()
+path = rnb.write_results(
+    output_dir,
+    twin=twin,
+    dataset=dataset,
+    session=session,
+    neurons=recording.n_neurons,
+    filter_cosine=agreement,
+    significant=float((test.p <= 0.05).mean()),
+    noise_cosine=needed.to_dict(),
+    excitatory=covariance.excitatory.tolist(),
+    suppressive=covariance.suppressive.tolist(),
+    recovered=recovered,
+    seconds=time.perf_counter() - started,
 )
 table.to_csv(f"{output_dir}/receptive_fields.csv", index=False)
 
 # %%
+checks = []
 if twin == dataset == "simulated" and not dataset_settings and session == "simulated_1" and shown == [0, 2, 4, 11]:
-    assert recovered["center_error_px"] <= 0.5
-    assert recovered["center_within_1px"] >= 0.9
-    assert recovered["latency_within_a_bin"] >= 0.95
-    assert recovered["polarity_right"] == 1
-    assert agreement["twin"] >= 0.9 > agreement["smooth"] > agreement["average"] + 0.3
-    assert covariance.excitatory[2] > 0
-    assert covariance.suppressive[3] > 0
-    assert covariance.excitatory[1] == covariance.suppressive[1] == 0
+    checks = [
+        ("center of the receptive field: median error (pixels)", recovered["center_error_px"], "<= 0.5"),
+        ("centers within a pixel", recovered["center_within_1px"], ">= 0.9"),
+        ("latencies within a bin", recovered["latency_within_a_bin"], ">= 0.95"),
+        ("right polarities", recovered["polarity_right"], ">= 1"),
+        ("cosine with the true filter: gradient of the twin", agreement["twin"], ">= 0.9"),
+        ("the same, smooth estimate", agreement["smooth"], "< 0.9"),
+        ("smooth estimate more than the plain average", agreement["smooth"] - agreement["average"], "> 0.3"),
+        ("excitatory directions of the ON-OFF cell", covariance.excitatory[2], "> 0"),
+        ("suppressive directions of the suppressed cell", covariance.suppressive[3], "> 0"),
+        ("directions of the linear cell", covariance.excitatory[1] + covariance.suppressive[1], "<= 0"),
+    ]
+rnb.verdicts(path, checks)
 
 # %% [markdown]
 # ## On your own
 #
-# - Look at the four ON-OFF cells: `shown = [4, 5, 6, 7]`. On which side of the excitatory directions lie the suppressive ones?
+# - Look at four ON-OFF cells: `shown = [4, 5, 6, 7]`. On which side of the excitatory directions lie the suppressive ones?
 # - Describe the averages instead of the gradients with `rf.shapes(found["average"])`: how much larger do cells seem?
 #
 # **Further reading**: Chichilnisky 2001 (Network 12:199) for averages in white noise; Schwartz et al. 2006 (J. Vision 6:484) for

@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What is each cell's favourite movie?
 #
@@ -34,10 +26,12 @@ import time
 
 import numpy as np
 import pandas as pd
+from IPython.display import Markdown
 
 import retina_nb as rnb
 from retina_nb import plots
 from retina_nb.analyses import Constraint, most_exciting_features, most_exciting_inputs, motion_direction
+from retina_nb.analyses.descriptions import describe_most_exciting
 from retina_nb.widgets import steer_mei
 
 started = time.perf_counter()
@@ -69,18 +63,20 @@ best = made.best()
 best.to_dataframe().assign(type=types)[["type", "score", "start", "steps", "converged"]].round(3)
 
 # %% [markdown]
-# Two dozen steps do. The movies of four cells: frames before the end (left), the product of a map and a course in time
-# that is closest (its part of the power in brackets), and the response, of which the shaded bins counted.
+# The movies of four cells: frames before the end (left), the best description by one map and one time course (in brackets:
+# how much of the movie it explains), and the response, of which the shaded bins counted.
 
 # %%
-for name in ("ON sustained", "OFF alpha", "colour opponent", "ON-OFF DS right") if truth else types[:4]:
-    if name in types:
-        plots.show_most_exciting(best, int(np.flatnonzero(types == name)[0]), title=name)
+drawn = [name for name in (("ON sustained", "OFF alpha", "colour opponent", "ON-OFF DS right") if truth else types[:4]) if name in types]
+drawn = {name: int(np.flatnonzero(types == name)[0]) for name in drawn or types[:4]}
+for name, row in drawn.items():
+    plots.show_most_exciting(best, row, title=name)
 
 # %% [markdown]
-# The sustained ON cell wants light that grows and stays for a while. The transient OFF alpha cell wants light that gives
-# way to dark within a tenth of a second, once. The colour-opponent cell wants green in the middle and less UV around
-# it. What the direction-selective cell wants is no product of a map and a course at all: it moves.
+# In words:
+
+# %%
+Markdown("\n".join(f"- **{name}**: {describe_most_exciting(best, row)}" for name, row in drawn.items()))
 
 # %% [markdown]
 # Watch it yourself: `From noise` starts again, and what you change while it climbs holds from the next step on.
@@ -115,8 +111,8 @@ if truth:
     print(pd.DataFrame(rows).round(3).to_string())
 
 # %% [markdown]
-# On the truth the filter comes out exactly. The twin's answer is as good as the twin is, and best at a contrast like that
-# of the movies it was trained on: **more contrast asks the twin about movies that it has never seen**.
+# On the truth the filter comes out exactly. The twin's answer is as good as the twin is, and (with the default twin) best at
+# a contrast like that of the movies it was trained on: **more contrast asks the twin about movies that it has never seen**.
 
 # %% [markdown]
 # ## Which way it should move
@@ -139,7 +135,8 @@ if moving:
 direction_error = {
     name: float(abs((motion_direction(movie) - degrees[name] + 180) % 360 - 180)) for name, movie in moving.items()
 }
-print("error of the direction of motion (degrees):", {name: round(error) for name, error in direction_error.items()})
+if direction_error:
+    print("error of the direction of motion (degrees):", pd.Series(direction_error).round().to_string(), sep="\n")
 
 # %% [markdown]
 # ## What constraints do
@@ -180,7 +177,7 @@ for neuron in (0, 2, 5):
 plots.show_maps(panels);
 
 # %% [markdown]
-# Smoothness and place cost little: what they take away did little. The range costs more, and so few pixels most of all.
+# What a constraint costs says how much the cell cares for what it takes away.
 
 # %% [markdown]
 # ## Does the start matter?
@@ -197,10 +194,10 @@ plots.show_by_type(diversity["correlation"], kinds, xlabel="correlation of two s
 plots.show_by_type(diversity["aligned"], kinds, xlabel="correlation, moved to fit best", reference=1);
 
 # %% [markdown]
-# The scores hardly differ (standard deviation over mean, median over cells), so that the tops are equally high:
+# Are the tops equally high? Standard deviation of the scores over their mean, median over cells:
 
 # %%
-print(f"{diversity['score_spread'].median():.2%}")
+print(f"spread of the score over starts: {diversity['score_spread'].median():.2%}")
 
 # %% [markdown]
 # ## What the core looks for
@@ -224,7 +221,8 @@ least = most_exciting_inputs(
 )
 grey = np.zeros((1, model.stimulus_shape[0], model.lag + 10, *model.stimulus_shape[1:]), dtype=np.float32)
 at_rest = rnb.analyses.subjects.subject(model, session=session, neurons=neurons).rates(grey).mean(axis=1)[0]
-pd.DataFrame({"least": least.scores, "grey screen": at_rest, "most": best.scores}, index=types).round(3)
+rates = pd.DataFrame({"least": least.scores, "grey screen": at_rest, "most": best.scores}, index=types)
+(rates * best.rate).round(1).rename_axis("events per second")
 
 # %% [markdown]
 # ## The test that counts: show them to the real cells
@@ -276,14 +274,20 @@ results = {
     "transfer_to_truth": transfer,
     "seconds": time.perf_counter() - started,
 }
-print(rnb.write_results(output_dir, **results).read_text())
+path = rnb.write_results(output_dir, **results)
 
 # %%
+checks = []
 if twin == "simulated" and session == "simulated_1" and cells == 12 and steps >= 60 and norm == 10:
-    assert filter_cosine["truth, norm 2"] >= 0.99
-    assert filter_cosine["twin, norm 2"] >= 0.95
-    assert max(direction_error.values()) < 45
-    assert transfer["twin's movie"] > 0.7 > 0.2 > transfer["other cells' movies"] > transfer["noise"]
+    checks = [
+        ("linear cells of the truth: cosine with the filter", filter_cosine["truth, norm 2"], ">= 0.99"),
+        ("linear cells of the twin: cosine with the filter", filter_cosine["twin, norm 2"], ">= 0.95"),
+        ("direction of motion: largest error (degrees)", max(direction_error.values()), "< 45"),
+        ("true cells: response to the twin's movie / to their own", transfer["twin's movie"], "> 0.7"),
+        ("the same, other cells' movies", transfer["other cells' movies"], "< 0.2"),
+        ("the same, noise", transfer["noise"], "< 0.1"),
+    ]
+rnb.verdicts(path, checks)
 
 # %% [markdown]
 # ## On your own

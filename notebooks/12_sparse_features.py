@@ -1,11 +1,3 @@
-# ---
-# jupyter:
-#   kernelspec:
-#     display_name: Python 3
-#     language: python
-#     name: python3
-# ---
-
 # %% [markdown]
 # # What are the twin's own words?
 #
@@ -78,12 +70,13 @@ pixels = integrated_gradients(model, bar, window=(last - 1, last + 1), session=s
 plots.show_attribution(bar, pixels, neurons, titles, list(range(last - 12, last + 1, 2)), recording.rate);
 
 # %% [markdown]
-# Beside each row is how the mean rate changes from grey to bar. Red pixels raised it, blue ones lowered it: the ON cell
-# owes its rise, and the OFF cell its fall, to where the bar was about a hundred milliseconds ago, in the receptive field.
+# Beside each row is how the mean rate changes from grey to bar. Red pixels raised it, blue ones lowered it. An ON cell owes
+# its rise, and an OFF cell its fall, to where the bar was about a hundred milliseconds ago, in the receptive field.
 
 # %%
-print("events per bin by which the sum of parts misses the change:")
-print(pixels.to_dataframe().loc[neurons].round(5).to_string(index=False))
+of_pixels = pixels.to_dataframe().loc[neurons].set_index(["session", "neuron"]) * recording.rate
+print("events per second, and by how many the sum of all parts misses the change:")
+print(of_pixels.round(4).to_string())
 pixel_error = float(np.abs(pixels.error).max() / np.abs(pixels.response - pixels.baseline).max())
 
 # %% [markdown]
@@ -145,9 +138,9 @@ if truth:
     plots.show_matches(matches, matches["type"])
 
 # %% [markdown]
-# Subunits of ON and OFF cells have good doubles in the first layer, at the right places. Those of direction-selective cells
-# have not: they respond to both polarities and are inhibited from one side, which takes more than one filter and a
-# bend. The twin makes these cells of several units.
+# With the default twin, subunits of ON and OFF cells have good matches in the first layer, at the right positions. Those of
+# direction-selective cells have not: they respond to both polarities and are inhibited from one side, which takes more than
+# one filter and a rectification. The twin makes these cells of several units.
 #
 # ## Features
 #
@@ -241,18 +234,22 @@ results = {
     "type_area": areas.mean().to_dict() if areas is not None else {},
     "seconds": time.perf_counter() - started,
 }
-print(rnb.write_results(output_dir, **results).read_text())
+path = rnb.write_results(output_dir, **results)
 table.to_csv(f"{output_dir}/features.csv", index=False)
 
 # %%
+checks = []
 if dataset == twin == "simulated" and session == "simulated_1" and bins >= 3000 and (features, top_k) == (32, 4):
-    assert pixel_error < 0.01
-    assert channel_error < 0.01
-    assert results["subunits_significant"] >= 0.95
-    assert results["subunit_correlation"]["ON transient"] >= 0.65
-    assert results["subunit_correlation"]["OFF alpha"] >= 0.65
-    assert reduced >= 0.9 * whole
-    assert areas["feature"].mean() >= 0.9
+    checks = [
+        ("attribution to pixels: largest error, share of the change", pixel_error, "< 0.01"),
+        ("attribution to channels: largest error", channel_error, "< 0.01"),
+        ("subunits found with p < 0.01", results["subunits_significant"], ">= 0.95"),
+        ("correlation with subunits of ON transient cells", results["subunit_correlation"]["ON transient"], ">= 0.65"),
+        ("correlation with subunits of OFF alpha cells", results["subunit_correlation"]["OFF alpha"], ">= 0.65"),
+        ("share of CC_norm that the features keep", reduced / whole, ">= 0.9"),
+        ("ROC area of the best feature for a type, mean", areas["feature"].mean(), ">= 0.9"),
+    ]
+rnb.verdicts(path, checks)
 
 # %% [markdown]
 # ## On your own

@@ -30,6 +30,7 @@ _HOME = {
     "write_recordings": "loaders.stored",
     "save_model": "models",
     "sweep": "sweeps.driver",
+    "verdicts": "expectations",
     "write_results": "results",
     "zoo": "models.published",
 }

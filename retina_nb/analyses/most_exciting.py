@@ -290,11 +290,23 @@ def space_time_parts(
 
 def motion_direction(stimulus: Float[np.ndarray, "channel time height width"]) -> float:
     """Which way a movie moves (degrees; 0 is right, 90 is up): power-weighted mean over its Fourier components."""
+    return motion(stimulus)[0]
+
+
+def motion(stimulus: Float[np.ndarray, "channel time height width"]) -> tuple[float, float]:
+    """Which way a movie moves (see `motion_direction`), and how much of it does.
+
+    Returns:
+        The direction (degrees), and the length of the mean of all components' directions, weighted by their power: 1 if
+        all move the same way, 0 if there is none that prevails.
+    """
     power = (np.abs(np.fft.fftn(stimulus, axes=(1, 2, 3))) ** 2).sum(axis=0)
     frequency, down, right = np.meshgrid(*[np.fft.fftfreq(size) for size in power.shape], indexing="ij")
     # A component moves along its wave vector if its frequencies in time and space differ in sign.
     way = -np.sign(frequency) * power / np.hypot(down, right).clip(min=1e-9)
-    return float(np.rad2deg(np.arctan2(-(way * down).sum(), (way * right).sum())) % 360)
+    up, right = float(-(way * down).sum()), float((way * right).sum())
+    strength = float(np.hypot(up, right)) / max(float(power.sum()), 1e-12)
+    return float(np.rad2deg(np.arctan2(up, right)) % 360), strength
 
 
 def _named(constraints: Constraint | Mapping[str, Constraint] | None) -> dict[str, Constraint]:

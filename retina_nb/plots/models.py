@@ -21,7 +21,7 @@ def show_maps(
     label: str = "",
     axes_names: tuple[str, str] | None = None,
 ) -> Figure:
-    """Maps of numbers of both signs: red above zero, blue below.
+    """Maps of numbers of both signs: red above zero, blue below. Without a limit each map has a scale of its own.
 
     Args:
         rows: for each row's name, its maps by name; all rows have the same names.
@@ -48,30 +48,45 @@ def show_maps(
             row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
     if limit is not None:
         made.colorbar(image, ax=axes, label=label, shrink=0.8)
+    elif axes_names is None:
+        made.supxlabel("red above 0, blue below; each map to its own largest", fontsize=8, color="0.4")
     return made
 
 
 def show_curves(
     panels: Mapping[str, Mapping[str, Float[np.ndarray, " time"]]], seconds: Float[np.ndarray, " time"], *, ylabel: str
 ) -> Figure:
-    """Courses in time, a panel for each mapping of names to courses.
+    """Courses in time, a panel for each mapping of names to courses. The truth is filled, so that none hides another.
 
     Args:
         panels: for each panel's title, its curves by name.
         seconds: when their points are (s).
         ylabel: what they are.
     """
-    made, axes = figure(1, len(panels), size=(2.6 * len(panels) + 0.6, 2.4), sharey=True, squeeze=False)
+    columns = len(panels) if len(panels) < 5 else -(-len(panels) // 2)
+    rows = -(-len(panels) // columns)
+    size = (min(2.6 * columns + 0.6, 7.5), 2.2 * rows + 0.3)
+    made, axes = figure(rows, columns, size=size, sharex=True, sharey=True, squeeze=False)
     names = list(dict.fromkeys(name for curves in panels.values() for name in curves))
     colours = {name: COLOURS.get(name, other) for name, other in zip(names, _OTHERS * len(names), strict=False)}
-    for ax, (title, curves) in zip(axes[0], panels.items(), strict=True):
+    for ax, (title, curves) in zip(axes.flat, panels.items(), strict=False):
         ax.axhline(0, color=CEILING, lw=0.8)
         for name, curve in curves.items():
-            ax.plot(seconds, curve, color=colours[name], lw=1.5, label=name)
+            if name in ("truth", "planted") and len(curves) > 1:
+                ax.fill_between(seconds, curve, color=colours[name], alpha=0.35, lw=0, label=name)
+            else:
+                ax.plot(seconds, curve, color=colours[name], lw=1.5, label=name)
         ax.set_title(title, fontsize=9)
-        ax.set(xlabel="time (s)")
-    axes[0, 0].set_ylabel(ylabel)
-    axes[0, -1].legend(frameon=False, fontsize=8)
+    for ax in axes.flat[len(panels) :]:
+        ax.set_visible(False)
+    for ax in axes[-1]:
+        ax.set_xlabel("time (s)")
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
+    if len(names) > 1:
+        made.legend(
+            *axes[0, 0].get_legend_handles_labels(), loc="outside upper right", frameon=False, fontsize=9, ncols=6
+        )
     return made
 
 

@@ -22,7 +22,7 @@ def show_correlations(
     """
     codes, names = pd.factorize(np.asarray(groups))
     order, ends = np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))
-    made, axes = figure(1, len(matrices), size=(3.8 * len(matrices) + 2.2, 3.9), squeeze=False)
+    made, axes = figure(1, len(matrices), size=(min(3.8 * len(matrices) + 2.2, 7.5), 3.2), squeeze=False)
     for ax, (title, matrix) in zip(axes[0], matrices.items(), strict=True):
         shown = np.where(np.eye(len(matrix), dtype=bool), np.nan, matrix)[np.ix_(order, order)]
         image = ax.imshow(shown, cmap="RdBu_r", vmin=-1, vmax=1)
@@ -95,7 +95,7 @@ def show_table(counts: pd.DataFrame, *, label: str, xlabel: str = "", ylabel: st
         if value:
             shown = f"{value:.2f}".lstrip("0") if value < 1 else f"{value:.3g}"
             colour = "w" if share.iloc[row, column] > 0.6 else "k"
-            ax.text(column, row, shown, ha="center", va="center", fontsize=7, color=colour)
+            ax.text(column, row, shown, ha="center", va="center", fontsize=8, color=colour)
     ax.set(yticks=range(len(counts)), xlabel=xlabel, ylabel=ylabel)
     ax.set_yticklabels(counts.index, fontsize=8)
     ax.set_xticks(range(counts.shape[1]), counts.columns, fontsize=8)
@@ -121,7 +121,7 @@ def show_mosaics(
         titles: of the types that are shown.
         unit: of places and radius.
     """
-    columns = min(len(titles), 6)
+    columns = min(len(titles), 3)
     rows = -(-len(titles) // columns)
     made, axes = figure(rows, columns, size=(2.1 * columns, 2.2 * rows), squeeze=False, sharex=True, sharey=True)
     for ax, (name, title) in zip(axes.flat, titles.items(), strict=False):
@@ -130,7 +130,7 @@ def show_mosaics(
         circles = own[:, :, None] + radius[name] * np.stack([np.sin(angle), np.cos(angle)])
         ax.fill(*circles[:, ::-1].reshape(-1, 40), color=TWIN, alpha=0.15)
         ax.plot(own[:, 1], own[:, 0], ".", ms=4, color=RECORDED)
-        ax.set_title(title, fontsize=8)
+        ax.set_title(title, fontsize=9)
         ax.set(aspect="equal", xlim=(0, None))
     for ax in axes.flat[len(titles) :]:
         ax.set_visible(False)
@@ -183,7 +183,7 @@ def show_frames(rows: Mapping[str, Float[np.ndarray, "frame height width"]], sec
         rows: movies by name.
         seconds: when their frames are (s).
     """
-    size = (1.15 * len(seconds) + 1, 1.3 * len(rows) + 0.2)
+    size = (min(1.15 * len(seconds) + 1, 7.5), 1.1 * len(rows) + 0.2)
     made, axes = figure(len(rows), len(seconds), size=size, squeeze=False)
     for ax, time in zip(axes[0], seconds, strict=True):
         ax.set_title(f"{time:.2f} s", fontsize=8)

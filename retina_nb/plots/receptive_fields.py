@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
 from retina_nb.plots.style import BASELINE, CEILING, COLOURS, RECORDED, TRUTH, TWIN, figure
 
-_GROUPS = (RECORDED, BASELINE, "#CC79A7", "#D55E00", "#56B4E9", TWIN, "0.6", "#F0E442")
+_GROUPS = (TWIN, BASELINE, RECORDED, "#CC79A7", "#56B4E9", "#D55E00")
+_POLARITIES = ("ON", "OFF")
 
 
 def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str, float] | None = None) -> Figure:
@@ -22,7 +23,7 @@ def show_data_needed(cosines: pd.DataFrame, *, ylabel: str, levels: Mapping[str,
         ylabel: what the numbers are.
         levels: what to compare with by name: drawn as horizontal lines.
     """
-    made, ax = figure(size=(6.5, 3))
+    made, ax = figure(size=(7, 3))
     for (name, curve), colour in zip(cosines.items(), ("#56B4E9", BASELINE, RECORDED), strict=False):
         ax.semilogx(cosines.index, curve, "o-", color=colour, lw=1.5, ms=4, label=name)
     for name, level in (levels or {}).items():
@@ -44,7 +45,7 @@ def show_covariance(found: SpikeTriggeredCovariance, labels: Sequence[str]) -> F
         labels: what to call them.
     """
     count = len(labels)
-    made, axes = figure(3, count, size=(2.1 * count + 0.6, 5.4), squeeze=False, height_ratios=[1.3, 1, 1])
+    made, axes = figure(3, count, size=(min(2.1 * count + 0.6, 7.5), 5.0), squeeze=False, height_ratios=[1.3, 1, 1])
     for neuron, (name, column) in enumerate(zip(labels, axes.T, strict=True)):
         values, low, high = found.eigenvalues[neuron], found.low[neuron], found.high[neuron]
         column[0].axhspan(low, high, color=CEILING, alpha=0.5, lw=0)
@@ -77,19 +78,30 @@ def show_recovered(
 
     Args:
         panels: for each quantity's name with its unit, the planted and the found numbers; NaN is left out.
-        groups: each neuron's group, by which it is coloured.
+        groups: each neuron's group, by which it is coloured. Names that differ in ON and OFF alone have one colour, and
+            OFF is hollow.
     """
-    made, axes = figure(1, len(panels), size=(3.2 * len(panels) + 1.8, 3.2), squeeze=False)
-    names = list(dict.fromkeys(groups))
-    colours = dict(zip(names, _GROUPS * len(names), strict=False))
+    made, axes = figure(1, len(panels), size=(min(3.2 * len(panels), 7.5), 3.0), squeeze=False)
+    names = sorted(dict.fromkeys(groups), key=_without_polarity)
+    families = list(dict.fromkeys(map(_without_polarity, names)))
+    colours = dict(zip(families, _GROUPS * len(families), strict=False))
     for ax, (title, (planted, found)) in zip(axes[0], panels.items(), strict=True):
         both = np.concatenate([planted, found])
         span = np.nanmin(both), np.nanmax(both)
         ax.plot(span, span, color=TRUTH, lw=1, zorder=0)
         for name in names:
             chosen = np.asarray(groups) == name
-            ax.plot(planted[chosen], found[chosen], "o", ms=5, mew=0, alpha=0.6, color=colours[name], label=name)
+            colour = colours[_without_polarity(name)]
+            face = "none" if name.startswith("OFF ") else colour
+            ax.plot(planted[chosen], found[chosen], "o", ms=5, mfc=face, mec=colour, alpha=0.8, label=name)
         ax.set_title(title, fontsize=9)
         ax.set(xlabel="planted", ylabel="found" if ax is axes[0, 0] else "")
-    axes[0, -1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
+        ax.set_box_aspect(1)
+    lines = axes[0, 0].get_legend_handles_labels()
+    made.legend(*lines, loc="outside lower center", frameon=False, fontsize=9, ncols=4)
     return made
+
+
+def _without_polarity(name: str) -> str:
+    first, _, rest = name.partition(" ")
+    return rest if first in _POLARITIES and rest else name

@@ -13,21 +13,28 @@ from matplotlib.lines import Line2D
 from retina_nb.plots.style import CEILING, CHANNEL_MAPS, COLOURS, RECORDED, figure
 from retina_nb.recording import Recording
 
+_LOOKS = 8  # frames among which one is chosen
 
-def show_stimulus(recording: Recording, *, split: str = "train", frames: int = 8, every: float = 4.0) -> Figure:
-    """Frames of a stimulus, a row for each channel.
+
+def show_stimulus(recording: Recording, *, split: str = "train", frames: int = 6, every: float = 4.0) -> Figure:
+    """Frames of a stimulus, a row for each channel: in each stretch of time the one with most detail.
 
     Args:
         recording: the session.
         split: which bins.
         frames: number of frames.
-        every: seconds between them.
+        every: seconds that each stretch lasts.
     """
     bins = recording.bins(split)
-    chosen = (np.arange(frames) * every * recording.rate).astype(int) % len(bins)
+    starts = (np.arange(frames) * every * recording.rate).astype(int)
+    looked_at = np.linspace(0, every * recording.rate, _LOOKS, endpoint=False).astype(int)
+    candidates = (starts[:, None] + looked_at) % len(bins)
+    # Between clips, and when the whole screen flickers, there is nothing to see.
+    detail = recording.stimulus_at(bins[candidates.ravel()]).std(axis=(2, 3)).sum(axis=0).reshape(candidates.shape)
+    chosen = candidates[np.arange(frames), detail.argmax(axis=1)]
     stimulus = recording.stimulus_at(bins[chosen])
     names = recording.movie.channels or [f"channel {number}" for number in range(len(stimulus))]
-    made, axes = figure(len(stimulus), frames, size=(1.3 * frames, 1.55 * len(stimulus)), squeeze=False)
+    made, axes = figure(len(stimulus), frames, size=(1.25 * frames, 1.5 * len(stimulus)), squeeze=False)
     limit = np.percentile(np.abs(stimulus), 99)
     for row, channel, name in zip(axes, stimulus, names, strict=True):
         for ax, image, bin_ in zip(row, channel, bins[chosen], strict=True):
@@ -50,7 +57,7 @@ def show_responses(
         rate: bins per second (Hz).
         seconds: how much to show.
     """
-    made, axes = figure(len(panels), 1, size=(10, 1.4 * len(panels)), sharex=True, squeeze=False)
+    made, axes = figure(len(panels), 1, size=(7.5, 1.4 * len(panels)), sharex=True, squeeze=False)
     for ax, (title, trials) in zip(axes[:, 0], panels.items(), strict=True):
         part = trials[:, : int(seconds * rate)]
         time = np.arange(part.shape[1]) / rate
@@ -60,7 +67,7 @@ def show_responses(
         image = {"cmap": "Greys", "vmin": 0, "vmax": max(np.percentile(part, 99.5), 1e-9), "interpolation": "none"}
         ax.imshow(part, aspect="auto", extent=(0, time[-1], 1.1 * top, 2.2 * top), **image)
         ax.plot(time, mean, color=RECORDED, lw=1)
-        ax.set(xlim=(0, time[-1]), ylim=(0, 2.2 * top), yticks=[0, round(top)], ylabel="rate (1/s)")
+        ax.set(xlim=(0, time[-1]), ylim=(0, 2.2 * top), yticks=[0, round(top)], ylabel="events/s")
         ax.set_title(title, loc="left", fontsize=9)
     axes[-1, 0].set(xlabel="time (s)")
     return made
@@ -83,12 +90,12 @@ def show_predictions(panels: Sequence[Prediction], rate: float, *, seconds: floa
         rate: bins per second (Hz).
         seconds: how much of the end to show.
     """
-    made, axes = figure(len(panels), 1, size=(10, 1.8 * len(panels)), sharex=True, squeeze=False)
+    made, axes = figure(len(panels), 1, size=(7.5, 1.8 * len(panels)), sharex=True, squeeze=False)
     for ax, panel in zip(axes[:, 0], panels, strict=True):
         show_prediction(ax, panel, rate, seconds=seconds)
         ax.set_title(panel.title, loc="left", fontsize=9)
     lines = axes[0, 0].get_legend_handles_labels()
-    made.legend(*lines, loc="outside upper right", frameon=False, fontsize=8, ncols=4)  # where no title is so long
+    made.legend(*lines, loc="outside upper right", frameon=False, fontsize=9, ncols=4)  # where no title is so long
     axes[-1, 0].set(xlabel="time (s)")
     return made
 
@@ -106,7 +113,7 @@ def show_prediction(
     lines = ax.plot(time, mean, color=RECORDED, lw=1, label="recorded, mean over trials")
     for name, prediction in predicted.items():
         lines += ax.plot(time, prediction, color=COLOURS[name], lw=1.2, label=name)
-    ax.set(ylabel="rate (1/s)", ylim=(0, None), xlim=(0, time[-1]))
+    ax.set(ylabel="events/s", ylim=(0, None), xlim=(0, time[-1]))
     return band, lines
 
 

@@ -10,7 +10,7 @@ from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figu
 
 def show_learning_curve(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Loss and validation correlation by epoch; the epoch whose weights were kept is marked."""
-    made, (left, right) = figure(1, 2, size=(10, 2.8))
+    made, (left, right) = figure(1, 2, size=(7.5, 2.6))
     epoch = history["epoch"] + 1
     left.plot(epoch, history["loss"], "o-", ms=3, color=RECORDED, label="training")
     left.plot(epoch, history["validation_loss"], "o-", ms=3, color=TWIN, label="validation")
@@ -33,7 +33,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
         metric: the score to show; intervals are drawn if the table has them.
         ceiling: column of each neuron's ceiling; 1 if None.
     """
-    made, (left, right) = figure(1, 2, size=(11, 4), width_ratios=[1, 1.8])
+    made, (left, right) = figure(1, 2, size=(7.5, 3.3), width_ratios=[1, 1.4])
     twin, baseline = scores[metric], scores[f"linear_nonlinear_{metric}"]
     low = min(0, np.nanmin(twin), np.nanmin(baseline))
     left.plot([low, 1], [low, 1], color=CEILING, zorder=0)
@@ -54,7 +54,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
         bounds = scores[[f"{metric}_low", f"{metric}_high"]].to_numpy()[order].T
         right.vlines(place, *bounds, color=RECORDED, lw=0.6, label="95% interval")
     right.set(xlabel="neuron, sorted", ylabel=name, xlim=(-1, len(scores)), ylim=(1.1 * low, 1.1))
-    right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
+    right.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return made
 
 
@@ -70,7 +70,7 @@ def show_positions(
         pixel_um: side of a pixel (µm).
         expected_name: what they are compared with.
     """
-    made, (left, right) = figure(1, 2, size=(10, 3.8), width_ratios=[1, 1.5])
+    made, (left, right) = figure(1, 2, size=(7.5, 3.4), width_ratios=[1, 1.2])
     for one, other in zip(found, expected, strict=True):
         left.plot([one[1], other[1]], [one[0], other[0]], color=CEILING, lw=1, zorder=0)
     left.scatter(expected[:, 1], expected[:, 0], s=28, facecolor="none", edgecolor=TRUTH, label=expected_name)
@@ -80,10 +80,13 @@ def show_positions(
     )
     left.legend(frameon=False, fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2)
     distance = np.hypot(*(found - expected).T)
-    if (distance >= 3.8).any():
-        right.set_title("the last bar has all from 3.8 pixels on", loc="right", fontsize=9)
-    right.hist(distance.clip(max=3.9), bins=np.arange(0, 4.2, 0.2), color=TWIN)
+    # Wide enough for nearly all; whatever lies beyond is in the last bar.
+    last = np.clip(np.ceil(np.nanquantile(distance, 0.98) / 0.2) * 0.2, 1.2, 4.0)
+    if (distance > last).any():
+        right.set_title(f"the last bar has all from {last - 0.2:.1f} pixels on", loc="right", fontsize=9)
+    right.hist(distance.clip(max=last - 0.1), bins=np.arange(0, last + 0.1, 0.2), color=TWIN)
     right.axvline(1, color=CEILING)
+    right.set_xlim(0, last)
     unit = "" if np.isnan(pixel_um) else f" of {pixel_um:g} µm"
     right.set(xlabel=f"distance from the {expected_name} (pixels{unit})", ylabel="neurons")
     right.yaxis.set_major_locator(MaxNLocator(integer=True))

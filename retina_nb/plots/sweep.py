@@ -15,7 +15,7 @@ from retina_nb.plots.style import CEILING, RECORDED, TWIN, figure
 from retina_nb.sweeps.varied import varied
 
 SEED = "seed"
-_LINES = mpl.color_sequences["petroff8"]
+_LINES = (TWIN, "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
 _NAMED = 6  # lines that are told apart by names
 _DECADES = 1.0  # over which numbers are better seen on a logarithmic axis
 _ABSENT, _BELOW = "–", -0.13  # where a run has no such parameter
@@ -43,9 +43,9 @@ def show_sweep(
     values, table = _complete(runs, result, parameters)
     names = [name for name in table if name != SEED] or [SEED]
     others = {name: [one for one in table if one not in (name, SEED)] for name in names}
-    columns = min(len(names), 4)
+    columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    made, axes = figure(rows, columns, size=(2.7 * columns + 1, 2.7 * rows + 0.2), squeeze=False, sharey=True)
+    made, axes = figure(rows, columns, size=(2.3 * columns + 0.6, 2.5 * rows + 0.2), squeeze=False, sharey=True)
     for ax, name in zip(axes.flat, names, strict=False):
         x = _place(ax, table[name])
         ax.plot(x, values, "o", ms=3.5, color=CEILING)
@@ -60,7 +60,7 @@ def show_sweep(
         if chosen in values.index:
             ax.plot(x[chosen], values[chosen], "o", ms=12, mfc="none", mec=RECORDED, mew=1.5)
         if 1 < len(lines) <= _NAMED:
-            ax.legend(fontsize=7, frameon=False)
+            ax.legend(fontsize=8, frameon=False)
         ax.set_xlabel(name)
     for ax in axes[:, 0]:
         ax.set_ylabel(_words(result))
@@ -91,7 +91,7 @@ def show_best_runs(
     names = [name for name in table if name != SEED]
     groups = _alike(table, names) if names else [pd.Index([run]) for run in table.index]
     ranked = sorted(groups, key=lambda group: values[group].mean(), reverse=not minimize)[:most]
-    made, ax = figure(size=(9, 0.42 * len(ranked) + 0.9))
+    made, ax = figure(size=(7.5, 0.42 * len(ranked) + 0.9))
     for place, group in enumerate(ranked):
         ax.plot(values[group], np.full(len(group), place), "o", ms=5, color=TWIN, alpha=0.6)
         ax.vlines(values[group].mean(), place - 0.3, place + 0.3, color=RECORDED, lw=2)
@@ -121,7 +121,7 @@ def show_parallel_coordinates(
     """
     values, table = _complete(runs, result, parameters)
     columns = {**table, _words(result): values}
-    made, ax = figure(size=(1.6 * len(columns) + 1, 3.4))
+    made, ax = figure(size=(min(1.6 * len(columns) + 1, 7.5), 3.4))
     heights = []
     for place, column in enumerate(columns.values()):
         height, ticks = _scaled(column)

@@ -1,6 +1,7 @@
 """Figures of what cells prefer."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,9 @@ def show_flash_responses(flashes: FlashResponses, groups: Sequence[str]) -> Figu
         groups: each cell's group.
     """
     names = list(dict.fromkeys(groups))
-    columns = min(len(names), 5)
+    columns = min(len(names), 4)
     rows = -(-len(names) // columns)
-    made, axes = figure(rows, columns, size=(2.1 * columns, 1.7 * rows + 0.4), sharex=True, squeeze=False)
+    made, axes = figure(rows, columns, size=(1.85 * columns, 1.6 * rows + 0.4), sharex=True, squeeze=False)
     for ax, name in zip(axes.flat, names, strict=False):
         members = np.asarray(groups) == name
         for number, (colour, label) in enumerate(((BASELINE, "bright spot"), (RECORDED, "dark spot"))):
@@ -55,7 +56,7 @@ def show_chirp_responses(
         truth: what the true cells do, drawn behind.
     """
     ratios = [0.6] + [1] * len(shown)
-    size = (9, 0.5 + 0.9 * sum(ratios))
+    size = (7.5, 0.5 + 0.9 * sum(ratios))
     made, axes = figure(len(shown) + 1, 1, size=size, sharex=True, height_ratios=ratios, squeeze=False)
     top = axes[0, 0]
     top.plot(chirps.seconds, chirps.stimulus[0], color=RECORDED, lw=0.8)
@@ -86,9 +87,9 @@ def show_direction_tuning(
         titles: a title for each; its DSI and p are added.
         planted: the true direction of each (degrees), NaN for none; not drawn if None.
     """
-    columns = min(len(rows), 6)
+    columns = min(len(rows), 4)
     lines = -(-len(rows) // columns)
-    size = (1.75 * columns, 2.15 * lines)
+    size = (1.85 * columns, 2.2 * lines)
     made, axes = figure(lines, columns, size=size, squeeze=False, subplot_kw={"projection": "polar"})
     for ax, row, title, at in zip(axes.flat, rows, titles, range(len(rows)), strict=False):
         show_directions(ax, tuning, row, planted=np.nan if planted is None else planted[at])
@@ -140,7 +141,7 @@ def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None 
         tuning: of all neurons.
         planted: which are truly direction-selective; not told apart if None.
     """
-    made, (left, right) = figure(1, 2, size=(9, 3.2))
+    made, (left, right) = figure(1, 2, size=(7.5, 3.4))
     right.remove()
     right = made.add_subplot(1, 2, 2, projection="polar")
     true = np.ones(len(tuning.dsi), bool) if planted is None else np.asarray(planted, bool)
@@ -148,6 +149,8 @@ def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None 
     left.scatter(tuning.dsi[true], tuning.p_direction[true], s=22, color=TRUTH, lw=0, alpha=0.7)
     left.axhline(0.01, color=CEILING, zorder=0)
     left.axvline(0.3, color=CEILING, zorder=0)
+    left.text(1, 0.012, "p = 0.01", ha="right", va="bottom", fontsize=8, color="0.4")
+    left.text(0.31, 1, "DSI = 0.3", ha="left", va="center", fontsize=8, color="0.4")
     left.set(
         xlabel="direction selectivity index", ylabel="p (permutation of directions)", yscale="log", xlim=(-0.02, 1)
     )
@@ -158,9 +161,11 @@ def show_direction_test(tuning: DirectionTuning, planted: Sequence[bool] | None 
         right.plot([angle, angle], [0, length], color=TRUTH if is_true else RECORDED, lw=1.2, alpha=0.7)
     right.set(ylim=(0, 1), yticks=[0.5, 1], yticklabels=[])
     right.set_xticks(np.deg2rad([0, 90, 180, 270]), ["right", "up", "left", "down"], fontsize=8)
-    right.set_title("preferred directions of the selective cells", fontsize=9)
+    right.set_title("preferred directions of cells called selective", fontsize=9)
     if planted is not None:
-        left.set_title("filled: planted as direction-selective; lines: what is taken for it", fontsize=9)
+        left.set_title(
+            "green: direction-selective in truth\ncalled selective: below and right of the lines", fontsize=9
+        )
     return made
 
 
@@ -172,9 +177,9 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
         groups: each cell's group.
         shown: for each panel, the groups to draw.
     """
-    columns = len(curves) if len(curves) < 5 else -(-len(curves) // 2)
+    columns = min(len(curves), 3)
     rows = -(-len(curves) // columns)
-    made, axes = figure(rows, columns, size=(3.1 * columns, 2.5 * rows + 0.3), sharey=True, squeeze=False)
+    made, axes = figure(rows, columns, size=(2.5 * columns, 2.4 * rows + 0.3), sharey=True, squeeze=False)
     names = list(dict.fromkeys(name for part in shown for name in part))
     colours = dict(zip(names, _GROUPS, strict=False))
     for ax in axes.flat[len(curves) :]:
@@ -197,7 +202,7 @@ def show_tuning_curves(curves: Sequence[TuningCurve], groups: Sequence[str], sho
     for ax in axes[:, 0]:
         ax.set_ylabel("response / peak")
     handles = [axes[0, 0].plot([], [], "o-", ms=3, color=colour, label=name)[0] for name, colour in colours.items()]
-    made.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=min(len(names), 7))
+    made.legend(handles=handles, frameon=False, fontsize=8, loc="outside upper center", ncols=min(len(names), 5))
     return made
 
 
@@ -210,7 +215,7 @@ def show_indices(values: pd.DataFrame, groups: Sequence[str], planted: pd.DataFr
         planted: the true values, a row for each cell, of some of the columns.
     """
     names = list(dict.fromkeys(groups))
-    size = (1.9 + 2.0 * values.shape[1], 0.27 * len(names) + 0.9)
+    size = (min(1.9 + 2.0 * values.shape[1], 7.5), 0.27 * len(names) + 0.9)
     made, axes = figure(1, values.shape[1], size=size, sharey=True, squeeze=False)
     for ax, column in zip(axes[0], values, strict=True):
         for row, name in enumerate(names):
@@ -219,7 +224,7 @@ def show_indices(values: pd.DataFrame, groups: Sequence[str], planted: pd.DataFr
             if planted is not None and column in planted:
                 true = planted[column][members].median()
                 ax.plot([true, true], [row - 0.4, row + 0.4], color=TRUTH, lw=2)
-        ax.set(xlabel=column)
+        ax.set(xlabel=fill(column, 18))
         ax.xaxis.label.set_fontsize(9)
     axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     return made
@@ -231,14 +236,18 @@ def show_agreement(pairs: Mapping[str, tuple[Float[np.ndarray, " cell"], Float[n
     Args:
         pairs: for each name, the numbers from the truth and from the twin; cells without one of both are left out.
     """
-    made, axes = figure(1, len(pairs), size=(2.4 * len(pairs), 2.7), squeeze=False)
-    for ax, (name, (true, found)) in zip(axes[0], pairs.items(), strict=True):
+    columns = min(len(pairs), 3)
+    rows = -(-len(pairs) // columns)
+    made, axes = figure(rows, columns, size=(2.4 * columns, 2.7 * rows), squeeze=False)
+    for ax in axes.flat[len(pairs) :]:
+        ax.set_visible(False)
+    for ax, (name, (true, found)) in zip(axes.flat, pairs.items(), strict=False):
         both = np.isfinite(true) & np.isfinite(found)
         ends = [min(true[both].min(), found[both].min()), max(true[both].max(), found[both].max())]
         ax.plot(ends, ends, color=CEILING, zorder=0)
         ax.scatter(true[both], found[both], s=14, color=TWIN, lw=0, alpha=0.6)
         order = pd.Series(true[both]).corr(pd.Series(found[both]), method="spearman")
-        ax.set_title(f"{name}\nrank correlation {order:.2f}", fontsize=8)
-        ax.set(xlabel="truth", ylabel="twin" if ax is axes[0, 0] else "")
+        ax.set_title(f"{name}\nrank correlation {order:.2f}", fontsize=9)
+        ax.set(xlabel="truth", ylabel="twin" if ax in axes[:, 0] else "")
         ax.set_box_aspect(1)
     return made

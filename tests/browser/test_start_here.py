@@ -26,7 +26,7 @@ def start(request, page):
         page.locator('.jp-Notebook-ExecutionIndicator[data-status="idle"]').wait_for()
         page.get_by_role("menuitem", name="Run", exact=True).click()
         page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-    output(page, "transfer_to_truth").wait_for(timeout=200_000)
+    output(page, "All results are as expected").wait_for(timeout=200_000)
     handle(explorer_of(page), "diameter (µm)").wait_for()
     return page
 

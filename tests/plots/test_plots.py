@@ -7,6 +7,7 @@ from helpers import small_recording
 from retina_nb import plots
 from retina_nb.analyses.receptive_fields import SpikeTriggeredCovariance
 from retina_nb.evaluation import compare_all_models
+from retina_nb.recording import Movie
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +28,7 @@ def test_responses_and_predictions_have_a_row_for_each_panel_with_units():
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["one", "two"]
     panel = plots.Prediction("cell", trials, {"twin": np.ones(70), "linear-nonlinear": np.ones(60)})
     figure = plots.show_predictions([panel], 30.0)
-    assert figure.axes[0].get_ylabel() == "rate (1/s)"
+    assert figure.axes[0].get_ylabel() == "events/s"
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "recorded, mean over trials",
         "twin",
@@ -100,7 +101,31 @@ def test_curves_have_one_colour_for_a_name_in_every_panel():
     )
     first, second = figure.axes
     assert first.get_ylabel() == "effect"
-    assert first.lines[2].get_color() == second.lines[1].get_color()
+    assert first.lines[1].get_color() == second.lines[1].get_color()
+
+
+def test_the_truth_is_filled_and_hides_no_curve_that_is_the_same():
+    curve = np.sin(np.arange(9.0))
+    first, second = plots.show_curves(
+        {"a": {"twin": curve, "truth": curve}, "b": {"truth": curve}}, curve, ylabel="r"
+    ).axes
+    assert len(first.collections) == 1
+    assert len(first.lines) == 2  # zero and the twin
+    assert len(second.collections) == 0  # alone it is a line
+    assert len(second.lines) == 2
+
+
+def test_many_panels_of_curves_are_in_two_rows_that_a_page_can_show():
+    curve = np.arange(4.0)
+    figure = plots.show_curves({str(n): {"twin": curve} for n in range(7)}, curve, ylabel="r")
+    assert [ax.get_visible() for ax in figure.axes] == [True] * 7 + [False]
+    assert figure.get_figwidth() <= 7.5
+
+
+def test_maps_without_a_common_scale_say_so():
+    maps = {"cell": {"twin": np.eye(3), "truth": 2 * np.eye(3)}}
+    assert "each map to its own largest" in plots.show_maps(maps).get_supxlabel()
+    assert plots.show_maps(maps, limit=2).get_supxlabel() == ""
 
 
 def test_types_are_sorted_by_their_medians_and_every_neuron_is_drawn():
@@ -121,7 +146,31 @@ def test_the_best_model_of_each_group_is_framed():
 
 def test_frames_of_a_stimulus_say_when_they_were_shown():
     figure = plots.show_stimulus(small_recording(), frames=3, every=1)
-    assert [ax.get_title() for ax in figure.axes] == ["0 s", "1 s", "2 s", "", "", ""]
+    top = [float(ax.get_title().removesuffix(" s")) for ax in figure.axes[:3]]
+    assert all(start <= shown <= start + 1 for start, shown in enumerate(top))
+    assert [ax.get_title() for ax in figure.axes[3:]] == ["", "", ""]
+
+
+def test_frames_of_a_stimulus_are_not_the_blank_ones():
+    frames = np.zeros((1, 400, 7, 9), dtype=np.float32)
+    seen = np.arange(400) % 30 >= 20  # two thirds of each second are grey, or flicker of the whole screen
+    frames[:, seen] = np.random.default_rng(0).standard_normal((1, seen.sum(), 7, 9))
+    frames[:, 30:50] = 3
+    figure = plots.show_stimulus(small_recording(movie=Movie(frames)), frames=5, every=1)
+    assert all(ax.images[0].get_array().std() > 0.5 for ax in figure.axes)
+
+
+def test_distances_fill_their_panel_and_far_ones_are_told():
+    expected = np.zeros((100, 2))
+    near = np.linspace(0, 0.8, 100)[:, None] * [1.0, 0.0]
+    right = plots.show_positions(near, expected, (7, 9), 50.0).axes[1]
+    assert right.get_xlim() == (0, 1.2)
+    assert right.get_title(loc="right") == ""
+    near[-10:] = 5.0
+    right = plots.show_positions(near, expected, (7, 9), 50.0).axes[1]
+    assert right.get_xlim() == (0, 4)
+    assert right.get_title(loc="right") == "the last bar has all from 3.8 pixels on"
+    assert sum(bar.get_height() for bar in right.patches) == 100
 
 
 def test_estimates_grow_with_data_beside_what_they_are_compared_with():
@@ -147,8 +196,14 @@ def test_significant_directions_are_filled_and_the_strongest_drawn():
     assert [first.get_xlabel(), second.get_xlabel()] == ["+0.90", "-0.40"]
 
 
-def test_recovered_numbers_have_a_colour_for_each_group():
-    planted = np.array([1.0, 2.0, 3.0])
-    figure = plots.show_recovered({"size (µm)": (planted, planted + 0.1), "time (ms)": (planted, planted)}, list("aab"))
-    assert [text.get_text() for text in figure.axes[-1].get_legend().get_texts()] == ["a", "b"]
+def test_recovered_numbers_have_a_colour_for_each_group_and_off_is_hollow():
+    planted = np.array([1.0, 2.0, 3.0, 4.0])
+    groups = ["ON alpha", "OFF alpha", "ON transient", "opponent"]
+    figure = plots.show_recovered({"size (µm)": (planted, planted + 0.1), "time (ms)": (planted, planted)}, groups)
+    assert {text.get_text() for text in figure.legends[0].get_texts()} == set(groups)
+    assert min(text.get_fontsize() for text in figure.legends[0].get_texts()) >= 9
+    dots = {line.get_label(): line for line in figure.axes[0].lines if line.get_marker() == "o"}
+    assert dots["ON alpha"].get_mec() == dots["OFF alpha"].get_mec()
+    assert dots["OFF alpha"].get_mfc() == "none" != dots["ON alpha"].get_mfc()
+    assert len({dots[name].get_mec() for name in ("ON alpha", "ON transient", "opponent")}) == 3
     assert figure.axes[0].get_title() == "size (µm)"

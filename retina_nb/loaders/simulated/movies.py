@@ -9,6 +9,15 @@ CLIP_FRAMES = 150
 KINDS = ("natural", "patterns", "noise", "natural", "patterns")  # of clips, in turn
 
 
+CONTENTS = {"natural": "natural scenes", "patterns": "bars, gratings and full-field flicker", "noise": "white noise"}
+
+
+def contents() -> str:
+    """What the recordings' movies, and so the trainings, are made of, in words."""
+    shares = {kind: KINDS.count(kind) / len(KINDS) for kind in CONTENTS}
+    return ", ".join(f"{share:.0%} {CONTENTS[kind]}" for kind, share in shares.items())
+
+
 def clips(count: int, screen: Screen, rng: np.random.Generator) -> Float[np.ndarray, "clip channel time height width"]:
     """Clips of 5 s; of every five, two are natural, two a battery of patterns and one is white noise."""
     made = {"natural": _natural, "patterns": _battery, "noise": _noise}
