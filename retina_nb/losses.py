@@ -14,6 +14,7 @@ from torch import Tensor
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 # (rate, response, weights) -> loss of each neuron
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -80,6 +81,7 @@ def loss_named(name: str | Loss) -> Loss:
     return LOSSES[name] if isinstance(name, str) else name
 
 
+@one_line
 class Part(NamedTuple):
     """What one session has in a batch: (row, time, neuron), (row, time), (neuron,)."""
 

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 # Predicted rates below this are taken as this by the Poisson scores, whose logarithm needs positive rates.
 SMALLEST_RATE = 1e-8
@@ -322,6 +323,7 @@ def bootstrap_interval(
     return _interval(bootstrap_scores(trials, prediction, metric, block=block, n=n, seed=seed), level)
 
 
+@one_line
 @dataclass(frozen=True)
 class Comparison:
     """A paired comparison over neurons: positive differences favour the first model.

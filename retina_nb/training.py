@@ -32,12 +32,14 @@ from retina_nb.models.feature_movies import feature_bytes, feature_movies
 from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import one_line
 
 # A frozen core's features are kept if they need at most so much memory.
 FEATURE_BYTES = 4 * 2**30
 _LOGGERS = {"csv": CSVLogger, "tensorboard": TensorBoardLogger}
 
 
+@one_line
 @dataclass(frozen=True)
 class Fit:
     """How a training went.

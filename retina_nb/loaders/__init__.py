@@ -23,6 +23,7 @@ import pandas as pd
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders.download import RemoteFile, download_files, find_downloaded, find_or_download
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 # The modules are imported when their dataset is asked for.
 _DATASETS = (
@@ -36,6 +37,7 @@ _DATASETS = (
 )
 
 
+@one_line
 @dataclass(frozen=True)
 class DatasetCard:
     """What a dataset is, in one row of `datasets()`.

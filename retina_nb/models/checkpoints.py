@@ -16,11 +16,13 @@ from torch import Tensor, nn
 import retina_nb
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
+from retina_nb.representations import one_line
 
 _KEY, _DIGEST = "retina_nb", "sha256"
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
 
 
+@one_line
 @dataclass
 class Stored:
     """A model as a file holds it.

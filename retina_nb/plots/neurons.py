@@ -18,6 +18,7 @@ from retina_nb.plots.pictures import Repainted, moving_scale
 from retina_nb.plots.recordings import Prediction, prediction_curves, show_prediction
 from retina_nb.plots.style import CEILING, RECORDED, TWIN
 from retina_nb.plots.tuning import closed_curve, show_directions
+from retina_nb.representations import one_line
 
 _FRAMES = 10
 # Inches. Every row has its place at once: a layout that is found anew would move, and takes its time.
@@ -25,6 +26,7 @@ _WIDE, _ABOVE, _BETWEEN, _BELOW = 8.6, 0.65, 0.65, 0.5
 _FIELD, _OTHERS = 1.5, {"chirps": 0.8, "prediction": 0.9, "exciting": 1.1}
 
 
+@one_line
 @dataclass(frozen=True)
 class KnownNeuron:
     """What is known of a neuron; None is what is not.

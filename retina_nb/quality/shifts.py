@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Real
 
 from retina_nb.peaks import peak_place
+from retina_nb.representations import one_line
 
 LEAST = 0.6  # bins
 
@@ -15,6 +16,7 @@ _CLEAR = 3.0  # standard errors by which the correlation at the shift must excee
 _SMALLEST = 0.02  # correlation
 
 
+@one_line
 @dataclass(frozen=True)
 class Shift:
     """By how many bins responses come later than predicted.

@@ -9,8 +9,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class Screen:
     """What a stimulus is made for.
@@ -56,6 +58,7 @@ class Screen:
         return (self.size[0] - 1) / 2, (self.size[1] - 1) / 2
 
 
+@one_line
 @dataclass(frozen=True)
 class Stimulus:
     """Frames and their timing table.

@@ -12,9 +12,11 @@ import ipywidgets as ipw
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.plots.pictures import png
+from retina_nb.representations import one_line
 from retina_nb.widgets.controls import control
 
 
+@one_line
 class Live(ipw.HBox):
     """Controls and a picture; made by `live`.
 
@@ -42,6 +44,9 @@ class Live(ipw.HBox):
         super().__init__([side, shown], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
         for one in controls.values():
             one.observe(self._changed, "value")
+
+    def _in_words(self) -> str:
+        return self.description
 
     @property
     def values(self) -> dict[str, Any]:

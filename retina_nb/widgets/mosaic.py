@@ -8,12 +8,14 @@ from jaxtyping import Float
 from matplotlib.colors import to_hex
 
 from retina_nb.plots.style import CEILING, TWIN
+from retina_nb.representations import one_line
 
 # The grid is finer than the buttons, so that they are where they belong; they may overlap.
 _CELL, _BUTTON, _MOST = 2, 12, np.array([180, 280])  # px
 _CHOSEN, _OTHER = to_hex(TWIN), to_hex(CEILING)
 
 
+@one_line
 class Mosaic(ipw.GridBox):
     """Buttons on a map of the screen, one for each neuron. (A picture widget knows nothing of clicks.)
 
@@ -25,6 +27,9 @@ class Mosaic(ipw.GridBox):
         self._choose = choose
         edge = {"border": f"1px solid {_OTHER}", "margin": "2px 2px 10px 2px"}
         super().__init__(layout={**edge, "width": "fit-content", "flex": "0 0 auto", "overflow": "hidden"})
+
+    def _in_words(self) -> str:
+        return f"{len(self.children)} cells"
 
     def place(self, centers: Float[np.ndarray, "neuron 2"], labels: Sequence[str], chosen: int) -> None:
         """Put the neurons of a session on the map, which goes as far as they do.

@@ -11,6 +11,7 @@ from traitlets import Any as AnyTrait
 from retina_nb.errors import UserError
 from retina_nb.plots.films import film, film_row, film_strip, film_views, strip_step
 from retina_nb.recording import Movie
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 from retina_nb.widgets.controls import control, slider
 
@@ -26,6 +27,7 @@ class _Row(ipw.Layout):
     grid_row = AnyTrait(None, allow_none=True).tag(sync=True)
 
 
+@one_line
 class Player(ipw.HBox):
     """A film and its controls; made by `play`.
 
@@ -70,6 +72,9 @@ class Player(ipw.HBox):
             self.controls["view"].layout.display = "none"
         side = ipw.VBox(list(self.controls.values()), layout={"flex": "0 0 auto"})
         super().__init__([self._window, side], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+
+    def _in_words(self) -> str:
+        return f"{len(self._captions)} frames, {len(self._captions) / self._rate:.1f} s"
 
     def _interval(self, speed: float) -> int:
         return max(1, round(1000 / (self._rate * speed)))

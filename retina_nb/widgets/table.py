@@ -10,6 +10,7 @@ import pandas as pd
 import traitlets
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 _CLASS = "retina-nb-table"
 _LONG = 28  # letters of a text that are shown
@@ -21,6 +22,7 @@ _STYLE = (
 )
 
 
+@one_line
 class Table(ipw.VBox, ipw.ValueWidget):
     """A table of which one row is chosen.
 
@@ -91,6 +93,9 @@ class Table(ipw.VBox, ipw.ValueWidget):
             ]
         )
         self.add_class(_CLASS)
+
+    def _in_words(self) -> str:
+        return f"{len(self._frame)} rows, row {self.value} is chosen"
 
     def fill(self, frame: pd.DataFrame) -> None:
         """Show other rows, of the same columns."""
