@@ -11,6 +11,7 @@ import traitlets
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.representations import one_line
+from retina_nb.widgets.conditions import meets
 
 _CLASS = "retina-nb-table"
 _LONG = 28  # letters of a text that are shown
@@ -136,32 +137,17 @@ def choose_rows(
 
     Args:
         frame: all rows.
-        where: the condition, as for `pandas.DataFrame.eval`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all
-            rows if empty.
+        where: the condition, as for `meets`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all rows if empty.
         by: the column to sort by; as they come if None.
         ascending: whether the smallest comes first.
 
     Raises:
         UserError: if the condition cannot be understood, or holds for no row.
     """
-    chosen = frame if not where.strip() else frame[_holds(frame, where, _example(frame, by))]
+    chosen = frame if not where.strip() else frame[meets(frame, where, _example(frame, by))]
     if chosen.empty:
         raise UserError(f"no row meets the condition {where!r}")
     return chosen if by is None else chosen.sort_values(by, ascending=ascending, kind="stable", na_position="last")
-
-
-def _holds(frame: pd.DataFrame, where: str, example: str) -> pd.Series:
-    """For which rows a condition holds."""
-    try:
-        holds = frame.eval(where, local_dict={}, global_dict={}, engine="python")
-    except pd.errors.UndefinedVariableError as error:
-        raise unknown("column", str(error).split("'")[1], frame) from None
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"the condition {where!r} cannot be understood ({reason}): write one as in {example}") from None
-    if not isinstance(holds, pd.Series) or holds.dtype != bool:
-        raise UserError(f"{where!r} is not a condition that a row meets or not: write one as in {example}")
-    return holds
 
 
 def aligned(frame: pd.DataFrame) -> list[str]:
