@@ -12,6 +12,7 @@ import traitlets
 from retina_nb.errors import UserError, unknown
 from retina_nb.representations import one_line
 from retina_nb.widgets.conditions import meets
+from retina_nb.widgets.look import alert, close_all
 
 _CLASS = "retina-nb-table"
 _LONG = 28  # letters of a text that are shown
@@ -76,7 +77,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
             style=narrow,
             layout={"width": "auto"},
         )
-        self.message = ipw.HTML(layout={"width": "24em"})
+        self.message = ipw.HTML(layout={"width": "24em", "max_width": "100%"})
         self.header = ipw.HTML()
         self.rows = ipw.Select(rows=rows, layout={"width": "auto"})
         for one in (self.sort_by, self.ascending, self.where):
@@ -98,6 +99,11 @@ class Table(ipw.VBox, ipw.ValueWidget):
     def _in_words(self) -> str:
         return f"{len(self._frame)} rows, row {self.value} is chosen"
 
+    def close(self) -> None:
+        """Close it with all that it is made of."""
+        close_all(self)
+        super().close()
+
     def fill(self, frame: pd.DataFrame) -> None:
         """Show other rows, of the same columns."""
         self._frame = frame.reset_index(drop=True)
@@ -110,10 +116,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
                 self._frame, self.where.value, self.sort_by.value or None, ascending=self.ascending.value
             )
         except UserError as error:
-            sentence = escape(str(error))
-            self.message.value = (
-                f'<div role="alert" style="line-height:1.4;white-space:normal;color:#b00020">{sentence}</div>'
-            )
+            self.message.value = alert(str(error))
             return
         header, *lines = aligned(shown[self._columns])
         self.message.value = f"{len(shown)} of {len(self._frame)} rows"
