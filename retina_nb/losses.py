@@ -15,6 +15,7 @@ from torch import Tensor
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import one_line
 
 WINDOW = 30  # bins, of the scaled correlation
 # (rate, response, weights) -> loss of each neuron
@@ -105,6 +106,7 @@ def loss_named(name: str | Loss) -> Loss:
     return LOSSES[name] if isinstance(name, str) else name
 
 
+@one_line
 class Part(NamedTuple):
     """What one session has in a batch: (row, time, neuron), (row, time), (neuron,)."""
 

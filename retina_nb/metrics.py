@@ -25,6 +25,7 @@ from scipy import stats
 
 from retina_nb.arrays import as_array, as_count, as_numbers, as_seed, as_text, describe
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 # Predicted rates below this are taken as this by the Poisson scores, whose logarithm needs positive rates.
 SMALLEST_RATE = 1e-8
@@ -347,6 +348,7 @@ def check_level(level: float) -> None:
         raise UserError(f"level must be between 0 and 1, e.g. 0.95, not {describe(level)}")
 
 
+@one_line
 @dataclass(frozen=True)
 class Comparison:
     """A paired comparison over neurons: positive differences favour the first model.

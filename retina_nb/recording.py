@@ -23,6 +23,7 @@ from retina_nb.arrays import (
     describe,
 )
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import as_html, one_line
 
 SPLITS = ("train", "validation", "test")
 UNUSED = ""
@@ -41,6 +42,7 @@ class Frames(Protocol):
     def __getitem__(self, index: Any, /) -> Any: ...
 
 
+@one_line
 @dataclass(frozen=True, eq=False)
 class Movie:
     """Frames that exist once and are shared by every session that saw them.
@@ -84,6 +86,11 @@ class Movie:
     def __len__(self) -> int:
         return self.frames.shape[1]
 
+    def _in_words(self) -> str:
+        channel, height, width = self.frame_shape
+        names = f" ({', '.join(self.channels)})" if self.channels else ""
+        return f"{len(self):,} frames of {channel} x {height} x {width} (channel, height, width){names}"
+
     def original(self, frames: Any) -> np.ndarray:
         """Frames of this movie, or anything in its units, in the grey levels from before it was normalised.
 
@@ -93,6 +100,7 @@ class Movie:
         return np.asarray(frames, dtype=np.float32) * np.float32(self.std) + np.float32(self.mean)
 
 
+@one_line
 @dataclass(frozen=True, eq=False)
 class Recording:
     """One session: what was on screen and what the cells did, bin by bin.
@@ -279,6 +287,16 @@ class Recording:
         for name, bins in self.repeats.items():
             lines.insert(3, f"  repeats   {name}: {bins.shape[0]} trials of {bins.shape[1] / self.rate:.1f} s")
         return "\n".join(lines)
+
+    _repr_html_ = as_html(summary)
+
+    def _in_words(self) -> str:
+        size = " x ".join(map(str, self.movie.frame_shape))
+        minutes = len(self) / self.rate / 60
+        return (
+            f"{self.session!r}, {self.n_neurons} cells, {minutes:.1f} min at {self.rate:g} Hz, "
+            f"stimulus {size} (channel, height, width), pixels of {self.pixel_um:g} µm, {self.unit}"
+        )
 
     def _repeated(self, split: str) -> tuple[str, ...]:
         return (split,) if split in self.repeats else ()

@@ -32,6 +32,7 @@ from retina_nb.models.feature_movies import feature_bytes, feature_movies
 from retina_nb.pruning import pruning_callbacks
 from retina_nb.readouts import SessionReadouts
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import one_line
 from retina_nb.resuming import Best, copied, newest_checkpoint, training_settings
 from retina_nb.seeding import seed_torch, seeded
 from retina_nb.training_checks import check_options, check_twin
@@ -55,6 +56,7 @@ _DECISIVE = (
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
+@one_line
 @dataclass(frozen=True)
 class Fit:
     """How a training went.

@@ -19,8 +19,10 @@ from torch import Tensor
 from retina_nb.analyses.subjects import One, Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError
 from retina_nb.models.activations import layer_named
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class Attribution:
     """How much of the change of each neuron's response parts of the stimulus, or of a layer, have brought about.

@@ -17,9 +17,11 @@ from tqdm.auto import tqdm
 
 from retina_nb.analyses.subjects import Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 
 
+@one_line
 @dataclass(frozen=True)
 class ContrastGradients:
     """Responses and their gradients over a grid of contrasts, by which two channels of a stimulus are multiplied.

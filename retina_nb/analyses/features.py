@@ -22,12 +22,14 @@ from retina_nb.models.activations import collect_activations, replaced_activatio
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.models.sparse_autoencoder import SparseAutoencoder, SparseFit, fit_sparse_autoencoder
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 from retina_nb.tensors import as_tensor
 
 # Bins of stimulus that a core is given at once.
 _BLOCK = 600
 
 
+@one_line
 @dataclass(frozen=True)
 class Features:
     """Features of a twin's core.

@@ -12,8 +12,10 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.evaluation import compare_all_models, predict
 from retina_nb.metrics import score_card
 from retina_nb.recording import UNUSED, Recording, by_name
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class TestSet:
     """A stimulus and the responses of a session's neurons to it.
@@ -33,6 +35,7 @@ class TestSet:
     scored: Bool[np.ndarray, " time"]
 
 
+@one_line
 @dataclass(frozen=True)
 class Generalization:
     """Scores of models on test sets, neuron by neuron.

@@ -15,12 +15,14 @@ from jaxtyping import Float, Int
 from retina_nb.analyses.attribution import layer_output
 from retina_nb.analyses.subjects import One, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.tensors import as_tensor
 
 # Bins of stimulus that a model is given at once.
 _BLOCK = 600
 
 
+@one_line
 @dataclass(frozen=True)
 class UnitMatches:
     """The hidden unit that is most like each trace.

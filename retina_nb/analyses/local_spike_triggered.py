@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 
 from retina_nb.analyses.subjects import Subject, check_batch_size, checked_window, frozen, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 
 # How long after the onset of an image responses are averaged by default (s): from the latency on, as long as the
@@ -24,6 +25,7 @@ from retina_nb.stimuli import Stimulus
 _WINDOW = (0.05, 0.3)
 
 
+@one_line
 @dataclass(frozen=True)
 class LocalSpikeTriggeredAverages:
     """How neurons' responses to each stimulus change with its pixels.

@@ -16,12 +16,14 @@ from torch import Tensor
 from retina_nb.analyses.stimulus_optimization import Constraint, ascend, centred, projection
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 # Battery: grains of the noise in space (standard deviation in pixels; the last is the whole screen) and time (bins).
 _GRAINS, _PACES, _BATTERY_BINS = (0.5, 1.0, 2.0, 50.0), (0.5, 1.5), 300
 _SMALL = 1e-9
 
 
+@one_line
 @dataclass(frozen=True)
 class MostDiscriminative:
     """Groups of cells, and the stimulus of each.

@@ -19,11 +19,13 @@ from retina_nb.analyses.stimulus_optimization.ascent import rows_at_once
 from retina_nb.analyses.subjects import Subject, frozen, subject
 from retina_nb.errors import UserError, unknown
 from retina_nb.models.core_readout import CoreReadout
+from retina_nb.representations import one_line
 
 # How far stimuli of different seeds are moved to see whether they are the same: bins, pixels down, pixels right.
 _SHIFTS = (5, 3, 3)
 
 
+@one_line
 @dataclass(frozen=True)
 class MostExciting:
     """Stimuli that excite most, or least.

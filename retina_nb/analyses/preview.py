@@ -12,9 +12,11 @@ from jaxtyping import Float
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 
 
+@one_line
 @dataclass(frozen=True)
 class Preview:
     """A neuron's responses to one stimulus; made by `preview` and `preview_recorded`.

@@ -8,8 +8,10 @@ from jaxtyping import Float
 
 from retina_nb.analyses.local_spike_triggered import LocalSpikeTriggeredAverages
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class ResponseField:
     """A neuron's mean response and mean gradient in the bins of a plane of images.

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 
 from retina_nb.cores import StackedCore
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus, batch
 from retina_nb.tensors import as_tensor
 
@@ -27,6 +28,7 @@ Many = Stimulus | Sequence[Stimulus] | Float[np.ndarray, "batch channel time hei
 _LONG = 20
 
 
+@one_line
 @dataclass(frozen=True)
 class Subject:
     """Neurons of a model under experiment; made by `subject`.

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import SupportsFloat
 
+from retina_nb.representations import one_line
 
+
+@one_line
 @dataclass(frozen=True)
 class Check:
     """One property of the simulated retina that an analysis recovers.

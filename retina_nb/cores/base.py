@@ -6,13 +6,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from retina_nb.representations import one_line, part_words
 
+
+@one_line
 class Core(nn.Module):
     """Turns a stimulus into a feature movie that all readouts share.
 
     Subclass it with a ``forward`` from (batch, channel, time, height, width) to
     (batch, feature, time_out, height_out, width_out). Nothing else is needed.
     """
+
+    _in_words = part_words
 
     lag: int  # bins of history before the first output; measured where a subclass does not say
     lookahead: int = 0  # bins of the future that an output sees: 0 in a causal core

@@ -24,6 +24,7 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.files import expand_path
 from retina_nb.loaders.download import RemoteFile, download_files, find_downloaded, find_or_download
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 # The modules are imported when their dataset is asked for.
 _DATASETS = (
@@ -37,6 +38,7 @@ _DATASETS = (
 )
 
 
+@one_line
 @dataclass(frozen=True)
 class DatasetCard:
     """What a dataset is, in one row of `datasets()`.

@@ -13,9 +13,11 @@ from retina_nb.errors import UserError
 from retina_nb.loaders.joined import JoinedFrames
 from retina_nb.loaders.shared_runs import Runs, best_sizes, shared_runs
 from retina_nb.recording import Recording, sessions_that_share
+from retina_nb.representations import one_line
 from retina_nb.tensors import as_tensor
 
 
+@one_line
 @dataclass(frozen=True)
 class Targets:
     """What one session did during some rows of a batch."""
@@ -25,6 +27,7 @@ class Targets:
     weights: Float[Tensor, "row time_out"]  # 1 where the bin counts, else 0
 
 
+@one_line
 @dataclass(frozen=True)
 class Batch:
     """Stimuli, and the targets of every session that saw them. ``time = lag + time_out``."""

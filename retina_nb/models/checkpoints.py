@@ -18,6 +18,7 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.files import expand_path, replace_file
 from retina_nb.memory import check_memory
 from retina_nb.models.about import check_about
+from retina_nb.representations import one_line
 from retina_nb.seeding import seeded
 
 _KEY, _DIGEST = "retina_nb", "sha256"
@@ -29,6 +30,7 @@ _DTYPES = {
 SHIPPED = "simulated"  # the name of the twin in retina_nb/twins
 
 
+@one_line
 @dataclass
 class Stored:
     """A model as a file holds it.

@@ -13,12 +13,14 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.readouts import Readout, SessionReadouts
 from retina_nb.readouts.base import read_neurons
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import as_html, model_words, one_line
 
 _AXES = ("batch", "channel", "time", "height", "width")
 # Long enough for the history of any core, to see how much of it is lost.
 _PROBE_BINS = 200
 
 
+@one_line
 class CoreReadout(nn.Module):
     """A core-readout model of recorded cells.
 
@@ -29,6 +31,8 @@ class CoreReadout(nn.Module):
         config: the preset it was built from, kept in its checkpoint; None for parts made by hand.
         about: what is known of the recordings: rate (Hz), pixel size (µm), normalisation, units, scores.
     """
+
+    _in_words = model_words
 
     kind = "core_readout"
 
@@ -181,9 +185,14 @@ class CoreReadout(nn.Module):
 
     def card(self) -> None:
         """Print what the twin is, what it was trained on and how good it is."""
+        print(self._card())
+
+    def _card(self) -> str:
         from retina_nb.models.cards import card
 
-        print(card(self))
+        return card(self)
+
+    _repr_html_ = as_html(_card)
 
     def _measure_lag(self, stimulus_shape: tuple[int, int, int]) -> None:
         self.core.lag = _PROBE_BINS - feature_shape(self.core, stimulus_shape, _PROBE_BINS)[1]

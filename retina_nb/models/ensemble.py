@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from retina_nb.errors import UserError
 from retina_nb.models.core_readout import CoreReadout
+from retina_nb.representations import model_words, one_line
 
 
+@one_line
 class Ensemble(nn.Module):
     """The mean of several twins, which predicts better than they do on average (Perrone & Cooper 1993; Höfling 2024).
 
@@ -28,6 +30,8 @@ class Ensemble(nn.Module):
     Raises:
         UserError: if there are less than two, or they differ in sessions, neurons or stimuli.
     """
+
+    _in_words = model_words
 
     kind = "ensemble"
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from retina_nb.losses import poisson_loss
 from retina_nb.models.fitting import Rows, StimulusSpace, filtered, minimized, raised_cosines, stimulus_space
 from retina_nb.nonlinearities import nonlinearity
+from retina_nb.representations import one_line
 
 # Strengths of the penalty, in nats per spike times training bins: the more bins, the less it weighs. From weak to
 # strong, each fit starting from the one before, because a product that was shrunk to nothing does not come back.
@@ -28,6 +29,7 @@ _SAMPLE = 20_000  # rows from which correlations in time are estimated
 _NO_RATE = -40.0  # logarithm of a rate that is as good as none
 
 
+@one_line
 class Weights(NamedTuple):
     """What is fitted, for each neuron. A full filter has a spatial one for each function of the temporal basis."""
 
@@ -39,6 +41,7 @@ class Weights(NamedTuple):
     spikes: Float[Tensor, "neuron regressor"]
 
 
+@one_line
 class Filters(NamedTuple):
     """What was fitted: ``rate = gain f(filter * stimulus + spikes * regressors + offset) + base``."""
 
@@ -50,6 +53,7 @@ class Filters(NamedTuple):
     spikes: Float[Tensor, "neuron regressor"]
 
 
+@one_line
 @dataclass(frozen=True, eq=False)
 class Problem:
     """What to fit, and to what.

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 _BLOCK = 10_000  # bins of the stimulus that are looked at together
 _SAMPLE = 20_000  # bins from which the stimulus's covariance is estimated
@@ -20,6 +21,7 @@ _REACH_UM = 150.0  # the scale in space at which filters are expected to be smoo
 _FLAT = 0.01  # largest derivative of a loss, in nats per spike, at which it counts as minimal
 
 
+@one_line
 @dataclass(frozen=True, eq=False)
 class Rows:
     """The bins that a fit needs of sessions that saw the same frames: those that count, and their history.
@@ -81,6 +83,7 @@ def needed_rows(recordings: Sequence[Recording], history: int) -> Rows:
     )
 
 
+@one_line
 @dataclass(frozen=True, eq=False)
 class StimulusSpace:
     """The stimulus in uncorrelated numbers of about equal variance.

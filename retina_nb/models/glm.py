@@ -19,11 +19,13 @@ from retina_nb.models.fitting import Rows, bins_of, needed_rows, raised_cosines
 from retina_nb.models.linear_nonlinear import LinearNonlinear, check_options
 from retina_nb.models.single_cell import SessionModels, by_session, fit_sessions
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import model_words, one_line
 
 _BASIS = 6  # raised cosines in the time since a spike
 _TRIALS, _SEED = 50, 0  # of the simulation that predicts a mean rate
 
 
+@one_line
 class GLM(nn.Module):
     """Coupled neurons of one session: ``rate = gain f(filter * stimulus + coupling * spikes + offset) + base``.
 
@@ -38,6 +40,8 @@ class GLM(nn.Module):
         ceiling: largest rate of each neuron (spikes per bin).
         about: what is known of the recording.
     """
+
+    _in_words = model_words
 
     kind = "glm"
     ceiling: Tensor

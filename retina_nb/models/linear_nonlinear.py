@@ -18,10 +18,12 @@ from retina_nb.models.fitting import bins_of, filtered, needed_rows
 from retina_nb.models.single_cell import SessionModels, by_session, check_stimulus, fit_sessions
 from retina_nb.nonlinearities import nonlinearity as function
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import model_words, one_line
 
 OUTPUTS = ("softplus", "exp")
 
 
+@one_line
 class LinearNonlinear(nn.Module):
     """Linear-nonlinear model of one session's neurons: ``rate = gain f(filter * stimulus + offset) + base``.
 
@@ -35,6 +37,8 @@ class LinearNonlinear(nn.Module):
         nonlinearity: f, ``"softplus"`` or ``"exp"``.
         about: what is known of the recording.
     """
+
+    _in_words = model_words
 
     kind = "linear_nonlinear"
 

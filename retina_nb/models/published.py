@@ -12,6 +12,7 @@ import pandas as pd
 from retina_nb.files import replace_file
 from retina_nb.loaders.download import RemoteFile, cache_dir, download_files
 from retina_nb.loaders.hub import hub_file
+from retina_nb.representations import one_line
 
 _GNODE = "https://gin.g-node.org/teulerlab/open-retina/raw/checkpoints/model_checkpoints/24-01-2025"
 _TUNED, _FIRST = "model_checkpoints/2026-03-09", "model_checkpoints/27-11-2025"
@@ -19,6 +20,7 @@ _UNSAID = "in the checkpoint, and here once it has been loaded by its name"
 _SCORES = "scores.json"  # in the cache: what loaded checkpoints say of themselves
 
 
+@one_line
 @dataclass(frozen=True)
 class PublishedTwin:
     """One twin that OpenRetina's authors have published. Rates in Hz, pixels in µm on the retina.

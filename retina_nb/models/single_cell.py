@@ -9,8 +9,10 @@ from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.recording import Recording, sessions_that_share
+from retina_nb.representations import model_words, one_line
 
 
+@one_line
 class SessionModels(nn.Module):
     """A model for each session.
 
@@ -21,6 +23,8 @@ class SessionModels(nn.Module):
     Raises:
         UserError: if there is no model, or a session's name is empty or holds a dot.
     """
+
+    _in_words = model_words
 
     kind = "sessions"
 

@@ -9,12 +9,14 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
+from retina_nb.representations import model_words, one_line
 from retina_nb.seeding import seeded
 
 # Samples that are looked at together, where not all need to be.
 _SAMPLES = 16384
 
 
+@one_line
 class SparseAutoencoder(nn.Module):
     """Activations as ``code @ decoder + bias`` with few features in each code, none negative.
 
@@ -30,6 +32,8 @@ class SparseAutoencoder(nn.Module):
     Raises:
         UserError: if a number is not positive or `top_k` is larger than `features`.
     """
+
+    _in_words = model_words
 
     kind = "sparse_autoencoder"
 
@@ -80,6 +84,7 @@ class SparseAutoencoder(nn.Module):
         return self.decode(self.encode(activations))
 
 
+@one_line
 @dataclass(frozen=True)
 class SparseFit:
     """A trained autoencoder, and how well it holds the activations it was trained on.

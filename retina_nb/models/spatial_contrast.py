@@ -21,10 +21,12 @@ from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
 from retina_nb.models.single_cell import SessionModels, by_session, check_stimulus, fit_sessions
 from retina_nb.readouts.spatial_contrast import mean_and_contrast
 from retina_nb.recording import Recording, by_name
+from retina_nb.representations import model_words, one_line
 
 _ITERATIONS = 100
 
 
+@one_line
 class SpatialContrast(nn.Module):
     """Spatial contrast model of one session's neurons.
 
@@ -37,6 +39,8 @@ class SpatialContrast(nn.Module):
         gain, slope, offset, weight: gain and slope are above 0.
         about: what is known of the recording.
     """
+
+    _in_words = model_words
 
     kind = "spatial_contrast"
     spatial: Tensor

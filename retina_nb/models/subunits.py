@@ -13,10 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from retina_nb.models.single_cell import check_stimulus
+from retina_nb.representations import model_words, one_line
 
 _BLOCK = 32  # bins that a temporal filter is applied to at once
 
 
+@one_line
 class SubunitModel(nn.Module):
     """Subunit model of one session's neurons: ``rate = gain softplus(sign sum_s pooling_s f(u_s) + offset) + base``.
 
@@ -36,6 +38,8 @@ class SubunitModel(nn.Module):
         gain, base: in units of the response.
         about: what is known of the recording.
     """
+
+    _in_words = model_words
 
     kind = "subunits"
     center: Tensor

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -16,7 +15,7 @@ from retina_nb.plots.most_exciting import (
     strip_words,
 )
 from retina_nb.plots.pictures import Repainted, moving_scale
-from retina_nb.plots.style import CEILING, TWIN
+from retina_nb.plots.style import CEILING, TWIN, blank
 
 _FRAMES = 10
 # Margins are given: a layout that is found anew would move under a slider, and takes its time.
@@ -31,7 +30,7 @@ class ClimbFigure:
     """
 
     def __init__(self, made: MostExciting) -> None:
-        figure = plt.figure(figsize=(8.6, 4.4))
+        figure = blank((7.2, 4.4))
         axes = figure.subplot_mosaic("sss;crp", height_ratios=[1.4, 1], gridspec_kw=_MARGINS)
         strip, *below = (axes[name] for name in "scrp")
         self._course, self._response, self._climbed = below
@@ -51,7 +50,7 @@ class ClimbFigure:
         self._title = figure.suptitle("", fontsize=10)
         for ax in below:
             ax.spines[["top", "right"]].set_visible(False)
-            ax.tick_params(labelsize=7)
+            ax.tick_params(labelsize=8)
             ax.locator_params(nbins=4)
         scales = [moving_scale(axis) for axis in (*(ax.yaxis for ax in below), self._climbed.xaxis)]
         # With them the line at zero, which is where the scale has it.
@@ -65,7 +64,7 @@ class ClimbFigure:
 
         Args:
             made: what has been reached, in its first row.
-            path: the best score after each step of all that was climbed, under any constraints.
+            path: the best score (events per bin) after each step of all that was climbed, under any constraints.
             turns: the steps at which constraints changed, drawn as vertical lines.
             title: above the figure.
         """
@@ -77,15 +76,21 @@ class ClimbFigure:
         for line, course in zip(self._courses, courses, strict=True):
             line.set_ydata(course)
         _fit(self._course, courses, above=0.4)  # for the legend
-        self._line.set_ydata(made.responses[0])
-        _fit(self._response, np.append(made.responses[0], 0))
+        rates = made.responses[0] * made.rate
+        self._line.set_ydata(rates)
+        _fit(self._response, np.append(rates, 0))
         self._turns.set_data(np.repeat(turns, 3), np.tile([0, 1, np.nan], len(turns)))
-        self._path.set_data(np.arange(len(path)), path)
-        self._now.set_data([len(path) - 1], [path[-1]])
+        climbed = np.asarray(path) * made.rate
+        self._path.set_data(np.arange(len(path)), climbed)
+        self._now.set_data([len(path) - 1], climbed[-1:])
         self._climbed.set_xlim(-0.5, max(len(path), 20))
-        _fit(self._climbed, np.asarray(path))
-        self._score.set_text(f"activation: {path[-1]:.2f} (events / bin)")
+        _fit(self._climbed, climbed)
+        self._score.set_text(f"score: {climbed[-1]:.3g} events/s")
         self._title.set_text(title)
+        self._painted.words = (
+            f"{title}: stimulus of {strip_words(limit).removeprefix('red and blue: ')} after {len(path) - 1} steps, "
+            f"score {climbed[-1]:.3g} events per second"
+        )
         return self._painted
 
 

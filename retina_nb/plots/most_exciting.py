@@ -126,7 +126,7 @@ def show_strip(ax: Axes, made: MostExciting, frames: Int[np.ndarray, " frame"], 
     words = ax.set_title(strip_words(limit), fontsize=8, loc="right", color="0.4")
     end = counted_end(made)
     times = [f"{1000 * (frame - end + 1) / made.rate:.0f}" for frame in frames]
-    ax.set_xticks(np.arange(len(frames)) * (width + 1) + (width - 1) / 2, times, fontsize=7)
+    ax.set_xticks(np.arange(len(frames)) * (width + 1) + (width - 1) / 2, times, fontsize=8)
     ax.set_yticks(np.arange(len(made.channels)) * (height + 1) + (height - 1) / 2, made.channels, fontsize=8)
     ax.set_xlabel("time before the end (ms)", fontsize=8)
     ax.tick_params(length=0)
@@ -163,20 +163,21 @@ def show_courses(
     lines = []
     for channel, course in zip(channels, courses, strict=True):
         lines += ax.plot(seconds, course, lw=1.5, label=channel, color=CHANNEL_COLOURS.get(channel, RECORDED))
-    ax.legend(frameon=False, fontsize=7, loc=legend)
+    ax.legend(frameon=False, fontsize=8, loc=legend)
     ax.set_title("course (contrast)", fontsize=8)
-    ax.tick_params(labelsize=7)
+    ax.tick_params(labelsize=8)
     return lines
 
 
 def show_counted(ax: Axes, made: MostExciting, row: int, seconds: np.ndarray) -> Line2D:
     """The response to a stimulus, with the counted bins shaded, on an axis of another figure."""
     ax.axvspan(seconds[made.counted[0]], seconds[made.counted[1] - 1], color=CEILING, alpha=0.4, lw=0)
-    (line,) = ax.plot(seconds, made.responses[row], color=TWIN, lw=1.5, marker="." if len(seconds) < 3 else "")
-    ax.set_title("response (events / bin)", fontsize=8)
+    rates = made.responses[row] * made.rate
+    (line,) = ax.plot(seconds, rates, color=TWIN, lw=1.5, marker="." if len(seconds) < 3 else "")
+    ax.set_title("response (events/s)", fontsize=8)
     ax.set_xlabel("time (s)", fontsize=8)
-    ax.set_ylim(bottom=min(0, made.responses[row].min()))
-    ax.tick_params(labelsize=7)
+    ax.set_ylim(bottom=min(0, rates.min()))
+    ax.tick_params(labelsize=8)
     return line
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -16,15 +15,24 @@ from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning
 from retina_nb.plots.most_exciting import show_courses, show_strip, strip_tiles, strip_words
 from retina_nb.plots.pictures import Repainted, moving_scale
 from retina_nb.plots.recordings import Prediction, prediction_curves, show_prediction
-from retina_nb.plots.style import CEILING, RECORDED, TWIN
+from retina_nb.plots.style import CEILING, RECORDED, TWIN, WIDEST, blank
 from retina_nb.plots.tuning import closed_curve, show_directions
+from retina_nb.representations import one_line
 
 _FRAMES = 10
+_CALLED = {
+    "field": "receptive field",
+    "directions": "tuning to directions",
+    "chirps": "response to the chirp",
+    "prediction": "recorded and predicted trace",
+    "exciting": "most exciting input",
+}
 # Inches. Every row has its place at once: a layout that is found anew would move, and takes its time.
-_WIDE, _ABOVE, _BETWEEN, _BELOW = 8.6, 0.65, 0.65, 0.5
+_WIDE, _ABOVE, _BETWEEN, _BELOW = WIDEST, 0.65, 0.65, 0.5
 _FIELD, _OTHERS = 1.5, {"chirps": 0.8, "prediction": 0.9, "exciting": 1.1}
 
 
+@one_line
 @dataclass(frozen=True)
 class KnownNeuron:
     """What is known of a neuron; None is what is not.
@@ -81,6 +89,7 @@ class NeuronFigure:
         painted, updates = self._kinds[kind]
         for update in updates:
             update(known)
+        painted.words = f"{known.title}: {', '.join(_CALLED[name] for name in ('field', *known.parts))}"
         return painted
 
 
@@ -88,7 +97,7 @@ def _paint(known: KnownNeuron) -> tuple[Repainted, list[Callable[[KnownNeuron], 
     """A figure for what is known of a neuron, and what has it show another one of which as much is known."""
     heights = [_FIELD, *(high for name, high in _OTHERS.items() if name in known.parts)]
     tall = _ABOVE + sum(heights) + _BETWEEN * (len(heights) - 1) + _BELOW
-    figure = plt.figure(figsize=(_WIDE, tall))
+    figure = blank((_WIDE, tall))
     margins = {"left": 0.07, "right": 0.98, "top": 1 - _ABOVE / tall, "bottom": _BELOW / tall}
     between = _BETWEEN / float(np.mean(heights))
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights, hspace=between, **margins)
@@ -112,13 +121,13 @@ def _paint(known: KnownNeuron) -> tuple[Repainted, list[Callable[[KnownNeuron], 
 
 def _plain(ax: Axes) -> Axes:
     ax.spines[["top", "right"]].set_visible(False)
-    ax.tick_params(labelsize=7)
+    ax.tick_params(labelsize=8)
     return ax
 
 
 def _rate(ax: Axes) -> None:
     """What is upward."""
-    ax.text(-0.052, 0.5, "rate (1/s)", fontsize=8, rotation=90, ha="right", va="center", transform=ax.transAxes)
+    ax.text(-0.06, 0.5, "events/s", fontsize=8, rotation=90, ha="right", va="center", transform=ax.transAxes)
 
 
 def _field(axes: Sequence[Axes], course: Axes, known: KnownNeuron) -> _Panel:
@@ -154,7 +163,7 @@ def _directions(ax: PolarAxes, known: KnownNeuron) -> _Panel:
     assert known.directions is not None
     outline, area, vector = show_directions(ax, known.directions, known.row)
     title = ax.set_title("", fontsize=8)
-    ax.tick_params(labelsize=7, pad=-2)
+    ax.tick_params(labelsize=8, pad=-2)
 
     def update(known: KnownNeuron) -> None:
         tuning, row = known.directions, known.row
@@ -197,7 +206,7 @@ def _prediction(ax: Axes, known: KnownNeuron) -> _Panel:
     ax.set_ylabel("")
     _rate(ax)
     ax.set_xlabel("time (s)", fontsize=8)
-    ax.legend(frameon=False, fontsize=7, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.95))
+    ax.legend(frameon=False, fontsize=8, ncols=3, loc="lower right", bbox_to_anchor=(1, 0.95))
 
     def update(known: KnownNeuron) -> None:
         assert known.prediction is not None
@@ -226,6 +235,6 @@ def _exciting(ax: Axes, known: KnownNeuron) -> _Panel:
         image.set_data(tiles)
         image.set_clim(-limit, limit)
         words.set_text(strip_words(limit))
-        title.set_text(f"most exciting input: {known.exciting.scores[0]:.2f} events / bin")
+        title.set_text(f"most exciting input: {known.exciting.scores[0] * known.exciting.rate:.3g} events/s")
 
     return [image, words, title], update

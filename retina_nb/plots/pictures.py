@@ -50,10 +50,13 @@ class Repainted:
     Args:
         figure: taken from pyplot; its layout stays as it is at first.
         moving: the artists that change, from back to front.
+
+    Attributes:
+        words: what the picture shows now, for those who cannot see it.
     """
 
     def __init__(self, figure: Figure, moving: Sequence[Artist]) -> None:
-        self.figure, self._moving = figure, list(moving)
+        self.figure, self._moving, self.words = figure, list(moving), ""
         for artist in moving:
             artist.set_animated(True)
         self._canvas, self._rest = _canvas(figure), None

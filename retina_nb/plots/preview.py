@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 
 from retina_nb.analyses.preview import Preview
 from retina_nb.plots.pictures import Repainted
-from retina_nb.plots.style import CHANNEL_MAPS, COLOURS, RECORDED, figure
+from retina_nb.plots.style import CHANNEL_MAPS, RECORDED, TRUTH_AREA, TWIN_LINE, area, blank
 
 _STYLES: dict[str, dict[str, Any]] = {
     "recorded": {"color": RECORDED, "lw": 1.0, "label": "recorded, mean over trials"},
-    "truth": {"color": COLOURS["truth"], "lw": 2.0, "label": "truth"},
-    "twin": {"color": COLOURS["twin"], "lw": 1.5, "label": "twin"},
+    "twin": TWIN_LINE,
 }
 
 _CALLED = {"truth": "truth", "recorded": "recording"}
@@ -34,9 +33,7 @@ class PreviewFigure:
     """
 
     def __init__(self, size: tuple[int, int], channels: Sequence[str]) -> None:
-        made = figure(size=_SIZE)[0]
-        made.clear()
-        made.set_layout_engine("none")
+        made = blank(_SIZE)
         across = min(_FRAME_HIGH * size[1] / size[0], _FRAMES_WIDE / len(channels) - _GAP)
         high, below = across * size[0] / size[1], _SIZE[1] - 0.3
         self._images, self._rings = [], []
@@ -59,13 +56,15 @@ class PreviewFigure:
         self._stimulus, self._response = _axes(made, _LEFT, 2.05, wide, 0.5), _axes(made, _LEFT, 0.5, wide, 1.4)
         hues = [colormaps[CHANNEL_MAPS.get(name, "gray")](0.35) for name in channels]
         self._courses = [self._stimulus.plot([], [], color=hue, lw=1.2, ds="steps-post")[0] for hue in hues]
+        self._truth = self._response.fill_between([0], [0], **TRUTH_AREA)
         self._lines = {name: self._response.plot([], [], **style)[0] for name, style in _STYLES.items()}
         self._cursors = [ax.axvline(0, color=_CURSOR, lw=1) for ax in (self._stimulus, self._response)]
         self._stimulus.set(xticklabels=[])
         self._stimulus.set_ylabel("stimulus\nat the cell", fontsize=9)
-        self._response.set(ylabel="rate (1/s)", xlabel="time (s)")
+        self._response.set(ylabel="events per second", xlabel="time (s)")
         self._frame: tuple = ()
-        moving = [*self._images, *self._rings, self._words, *self._courses, *self._lines.values(), *self._cursors]
+        lines = [self._truth, *self._lines.values(), *self._cursors]
+        moving = [*self._images, *self._rings, self._words, *self._courses, *lines]
         self._painted = Repainted(made, moving)
 
     def show(self, seen: Preview, *, place: Sequence[float], at: float, words: str = "") -> Repainted:
@@ -89,11 +88,15 @@ class PreviewFigure:
         for name, line in self._lines.items():
             known = name in seen.rates
             line.set_data(seen.seconds if known else [], seen.rates[name] if known else [])
+        self._truth.set_verts([area(seen.seconds, seen.rates["truth"])] if "truth" in seen.rates else [])
         for line in self._cursors:
             line.set_xdata([now / seen.rate])
         others = [name for name in seen.rates if name != "twin"]
         agreements = [f"correlation with the {_CALLED[name]}: {seen.agreement(name):.2f}" for name in others]
-        self._words.set_text("\n".join([*filter(None, [words]), *agreements, f"frame at {now / seen.rate:.2f} s"]))
+        said = [*filter(None, [words]), *agreements, f"frame at {now / seen.rate:.2f} s"]
+        self._words.set_text("\n".join(said))
+        peaks = [_peak(name, rates, seen.rate) for name, rates in seen.rates.items()]
+        self._painted.words = ", ".join([*said, *peaks]).replace("\n", ", ")
         self._set_frame(seen, limit)
         return self._painted
 
@@ -108,7 +111,8 @@ class PreviewFigure:
             ax.set_xlim(0, len(seen.seconds) / seen.rate)
         self._response.set_ylim(0, top)
         self._stimulus.set(ylim=(-1.1 * frame[2], 1.1 * frame[2]), yticks=[-frame[2], 0, frame[2]])
-        shown = [line for name, line in self._lines.items() if name in seen.rates]
+        known = {"truth": self._truth, **self._lines}
+        shown = [one for name, one in known.items() if name in seen.rates]
         made = self._painted.figure
         for old in made.legends:
             old.remove()
@@ -120,6 +124,11 @@ def _axes(made: Figure, left: float, bottom: float, wide: float, high: float) ->
     ax = made.add_axes((left / _SIZE[0], bottom / _SIZE[1], wide / _SIZE[0], high / _SIZE[1]))
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def _peak(name: str, rates: np.ndarray, rate: float) -> str:
+    at = int(rates.argmax())
+    return f"{name}: largest rate {rates[at]:.3g} events per second at {at / rate:.2f} s"
 
 
 def _above(value: float) -> float:

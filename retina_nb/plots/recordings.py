@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from retina_nb.plots.style import CEILING, CHANNEL_MAPS, COLOURS, RECORDED, figure
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 _LOOKS = 8  # frames among which one is chosen
 
@@ -73,6 +74,7 @@ def show_responses(
     return made
 
 
+@one_line
 @dataclass(frozen=True)
 class Prediction:
     """One neuron's responses to a repeated stimulus, and what each model predicts for its end."""

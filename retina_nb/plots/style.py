@@ -1,9 +1,15 @@
-"""One colour for one thing, in every figure (Okabe & Ito 2008, safe for the colour-blind)."""
+"""One color for one thing in every figure (Okabe & Ito 2008, safe for the color-blind), one size of text, one look."""
 
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Text
+from matplotlib.ticker import LogFormatter, LogitFormatter, NullFormatter, ScalarFormatter
 
 RECORDED, TWIN, BASELINE, TRUTH, CEILING = "0.25", "#0072B2", "#E69F00", "#009E73", "0.8"
 COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH, "planted": TRUTH} | {
@@ -16,11 +22,80 @@ COLOURS = {"twin": TWIN, "linear-nonlinear": BASELINE, "truth": TRUTH, "planted"
 CHANNEL_COLOURS = {"green": "#006d2c", "UV": "#6a51a3"}
 CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 
+# As in maps of contrasts: red for what is brighter, blue for what is darker.
+POLARITY_COLOURS = {"ON": "#D6604D", "OFF": "#4393C3", "ON-OFF": "#9970AB"}
 
-def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (10, 3), **options: Any) -> tuple[Figure, Any]:
-    """A figure and its axes, without boxes; options go to ``plt.subplots``."""
-    made, axes = plt.subplots(rows, columns, figsize=size, layout="constrained", **options)
+# A truth is a filled area, a twin a line on it: neither hides the other, in gray neither.
+TRUTH_AREA: dict[str, Any] = {"color": TRUTH, "alpha": 0.4, "lw": 0, "label": "truth"}
+TWIN_LINE: dict[str, Any] = {"color": TWIN, "lw": 1.5, "label": "twin"}
+
+# Inches. Shown at 600 pixels, as beside a table of contents or on a small laptop, text of 7 points has 8 pixels.
+WIDEST = 7.2
+
+
+class LiteralFigure(Figure):
+    """A figure in which all that is written is text: names of sessions and cells with ``$`` are no mathematics.
+
+    Numbers on logarithmic scales are, which matplotlib writes so itself.
+    """
+
+    def draw(self, renderer: Any) -> None:
+        for text in self.findobj(Text, include_self=False):
+            text.set_parse_math(False)
+        for ax in self.axes:
+            for axis in ax._axis_map.values():
+                _write_ticks(axis)
+        super().draw(renderer)
+
+
+def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 2.5), **options: Any) -> tuple[Figure, Any]:
+    """A figure and its axes, without boxes; options go to ``plt.subplots``.
+
+    A figure that is wider than `WIDEST` is made smaller, which makes its text larger where it is shown.
+    """
+    made, axes = plt.subplots(
+        rows, columns, figsize=fitted(size), layout="constrained", FigureClass=LiteralFigure, **options
+    )
     for ax in made.axes:
         if ax.name != "polar":
             ax.spines[["top", "right"]].set_visible(False)
     return made, axes
+
+
+def blank(size: tuple[float, float]) -> Figure:
+    """A figure without axes, whose layout is its maker's."""
+    return plt.figure(figsize=size, FigureClass=LiteralFigure)
+
+
+def fitted(size: tuple[float, float]) -> tuple[float, float]:
+    """A size (inches) whose width is at most `WIDEST`; its height shrinks less than in proportion."""
+    scale = min(1.0, WIDEST / size[0])
+    return size[0] * scale, size[1] * scale**0.6
+
+
+def draw_truth(ax: Axes, seconds: Any, rates: Any, **options: Any) -> Any:
+    """What is true, as a filled area behind what models say."""
+    return ax.fill_between(seconds, rates, zorder=1, **TRUTH_AREA | options)
+
+
+def draw_twin(ax: Axes, seconds: Any, rates: Any, **options: Any) -> Line2D:
+    """What a twin says, as a line."""
+    (line,) = ax.plot(seconds, rates, **TWIN_LINE | options)
+    return line
+
+
+def area(seconds: Any, rates: Any) -> np.ndarray:
+    """The corners of `draw_truth`'s area, to change it: ``made.set_verts([area(...)])``."""
+    seconds, rates = np.asarray(seconds, dtype=float), np.asarray(rates, dtype=float)
+    return np.stack([np.append(seconds, seconds[::-1]), np.append(rates, np.zeros(len(rates)))], axis=1)
+
+
+def _write_ticks(axis: Axis) -> None:
+    """Powers on a logarithmic scale are mathematics; names are not, nor are those that are yet to be written."""
+    for formatter, labels in (
+        (axis.get_major_formatter(), axis.get_majorticklabels),
+        (axis.get_minor_formatter(), axis.get_minorticklabels),
+    ):
+        if not isinstance(formatter, ScalarFormatter | NullFormatter):
+            for text in labels():
+                text.set_parse_math(isinstance(formatter, LogFormatter | LogitFormatter))

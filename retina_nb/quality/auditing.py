@@ -21,11 +21,13 @@ from retina_nb.quality.regression import features_at
 from retina_nb.quality.timing import Timing, measure_timing
 from retina_nb.quality.units import judge_units
 from retina_nb.recording import SPLITS, UNUSED, Recording, by_name
+from retina_nb.representations import as_html, one_line
 
 _MOST_TOLD = 3  # findings of one check and severity in a summary
 
 
-@dataclass(frozen=True, repr=False)
+@one_line
+@dataclass(frozen=True)
 class Audit:
     """What `audit` found, and what it measured on the way.
 
@@ -67,7 +69,12 @@ class Audit:
             lines += [f"  {severity:<10}  {check:<11}  {message}" for message in messages]
         return "\n".join(lines)
 
-    __repr__ = summary
+    __str__ = summary
+    _repr_html_ = as_html(summary)
+
+    def _in_words(self) -> str:
+        counts = (f"{sum(one.severity == severity for one in self.findings)} {severity}" for severity in SEVERITIES)
+        return ", ".join([count(len(self.sessions), "session"), count(len(self.neurons), "neuron"), *counts])
 
 
 def audit(

@@ -7,11 +7,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt64
 
 from retina_nb.quality.fingerprints import Watched
+from retina_nb.representations import one_line
 
 _GLIMPSES = 4  # frames by which clips are compared at first
 _POWER = np.uint64(6364136223846793005)  # Knuth's multiplier, for hashes of sequences
 
 
+@one_line
 @dataclass(frozen=True)
 class Clips:
     """Clips of one length and split in several sessions.

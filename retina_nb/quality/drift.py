@@ -10,6 +10,7 @@ from jaxtyping import Float
 from retina_nb.quality.cells import most_repeated
 from retina_nb.quality.findings import FINE, LOOK, PROBLEM, Finding
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 CHECK = "drift"
 
@@ -22,6 +23,7 @@ _SURE = 3.0  # standard errors of a neuron's change
 _MANY = 0.2  # part of the neurons that may change by `_LOST`
 
 
+@one_line
 class Drift(NamedTuple):
     """How responses change over a session.
 

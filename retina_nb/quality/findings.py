@@ -3,10 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from retina_nb.representations import one_line
+
 PROBLEM, LOOK, FINE = "problem", "look at it", "fine"
 SEVERITIES = (PROBLEM, LOOK, FINE)
 
 
+@one_line
 @dataclass(frozen=True)
 class Finding:
     """One sentence of an audit.

@@ -13,11 +13,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int64, UInt64
 
 from retina_nb.recording import Movie, Recording, sessions_that_share
+from retina_nb.representations import one_line
 
 _BLOCK = 2**22  # pixels of a movie that are looked at together
 _STRETCH = 10.0  # seconds of a timeline that are looked at or left out together
 
 
+@one_line
 @dataclass(frozen=True)
 class Fingerprints:
     """What is kept of some frames of a movie.
@@ -38,6 +40,7 @@ class Fingerprints:
     std: float
 
 
+@one_line
 @dataclass(frozen=True)
 class Watched:
     """A session, the bins of it that are looked at, and the row of `prints` that each of them showed (-1 for others).

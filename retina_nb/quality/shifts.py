@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int64, Real
 
 from retina_nb.peaks import peak_place
+from retina_nb.representations import one_line
 
 LEAST = 0.6  # bins
 
@@ -16,6 +17,7 @@ _SMALLEST = 0.02  # correlation
 _MOST_VALUES = 2**24  # numbers in memory together
 
 
+@one_line
 @dataclass(frozen=True)
 class Shift:
     """By how many bins responses come later than predicted.

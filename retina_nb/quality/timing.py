@@ -17,6 +17,7 @@ from retina_nb.quality.fingerprints import Watched
 from retina_nb.quality.regression import CoarseRegression, bins_with_surroundings, lags_at
 from retina_nb.quality.shifts import Shift, find_shift
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 SLOWEST = 10.0  # rate (Hz) below which a bin is longer than the latencies of ganglion cells
 
@@ -28,6 +29,7 @@ _FEWEST = 150  # bins from which a shift is told
 _SAMPLES = 200  # of the bootstrap
 
 
+@one_line
 @dataclass(frozen=True)
 class Timing:
     """When the responses of a session follow the stimulus. Latencies are from frame to bin.

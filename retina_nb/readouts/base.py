@@ -11,14 +11,18 @@ from torch import Tensor, nn
 from retina_nb import nonlinearities
 from retina_nb.errors import UserError
 from retina_nb.products import product
+from retina_nb.representations import one_line, part_words
 
 
+@one_line
 class Readout(nn.Module):
     """Turns a feature movie into the rates of one session's neurons.
 
     Subclass it with a ``forward`` from (batch, feature, time, height, width) to (batch, time_out, neuron).
     Nothing else is needed; what follows has a default.
     """
+
+    _in_words = part_words
 
     lag: int = 0  # bins of features before the first output
 

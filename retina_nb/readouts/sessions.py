@@ -10,11 +10,13 @@ from torch import Tensor, nn
 from retina_nb.errors import UserError, unknown
 from retina_nb.readouts.base import LinearReadout, Readout, check_features, joined, read_neurons, weighted
 from retina_nb.readouts.clone import ClonedReadout
+from retina_nb.representations import one_line, part_words
 
 # Weights of more entries are made anew each time.
 _MOST_KEPT = 2**25
 
 
+@one_line
 class SessionReadouts(nn.Module):
     """The readouts of several sessions by name.
 
@@ -24,6 +26,8 @@ class SessionReadouts(nn.Module):
     Raises:
         UserError: if a name cannot be kept, or a clone reads a readout that is not among them.
     """
+
+    _in_words = part_words
 
     def __init__(self, readouts: Mapping[str, Readout]) -> None:
         super().__init__()

@@ -11,8 +11,10 @@ from jaxtyping import Float
 from retina_nb.arrays import as_array, as_count, as_integers, as_mapping, as_number, describe
 from retina_nb.errors import UserError
 from retina_nb.recording import PIXELS, RATES
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class Screen:
     """What a stimulus is made for.
@@ -71,6 +73,7 @@ class Screen:
         return (self.size[0] - 1) / 2, (self.size[1] - 1) / 2
 
 
+@one_line
 @dataclass(frozen=True)
 class Stimulus:
     """Frames and their timing table.

@@ -10,12 +10,14 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.trial import Trial
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 OVERRIDES = "overrides"
 _RANGE = ("low", "high", "log", "step")
 _FORMS = "a list of values, a range, '{low: 0.001, high: 0.1, log: true}', or choices with a space each, 'value: {...}'"
 
 
+@one_line
 @dataclass(frozen=True)
 class Dimension:
     """One thing that is drawn.

@@ -28,6 +28,7 @@ from optuna.trial import Trial
 
 from retina_nb.errors import UserError
 from retina_nb.models.presets import load_preset
+from retina_nb.representations import one_line
 from retina_nb.sweeps.dimensions import OVERRIDES, Dimension, covering, dimensions_of, encoded, suggest
 from retina_nb.sweeps.notebooks import check_parameters, notebook_parameters
 from retina_nb.words import read_yaml
@@ -35,6 +36,7 @@ from retina_nb.words import read_yaml
 _FOLDER = Path(__file__).parent / "spaces"
 
 
+@one_line
 @dataclass(frozen=True)
 class Space:
     """What a search may change.

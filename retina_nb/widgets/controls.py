@@ -9,7 +9,8 @@ import ipywidgets as ipw
 from retina_nb.errors import UserError
 
 _STYLE = {"description_width": "8em"}
-_LAYOUT = {"width": "24em"}
+_LAYOUT = {"width": "24em", "max_width": "100%"}
+LIKE_A_SLIDER: dict[str, Any] = {"style": _STYLE, "layout": _LAYOUT}
 
 
 def slider(

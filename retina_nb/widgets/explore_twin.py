@@ -8,7 +8,7 @@ import ipywidgets as ipw
 import numpy as np
 
 from retina_nb.analyses.preview import Preview, preview, preview_recorded
-from retina_nb.analyses.receptive_fields.centers import find_centers
+from retina_nb.analyses.receptive_fields.centers import fields_in_noise, known_centers, polarities
 from retina_nb.analyses.subjects import subject
 from retina_nb.errors import UserError
 from retina_nb.plots.preview import PreviewFigure
@@ -27,7 +27,8 @@ def explore_twin(
 ) -> Live:
     """Choose a neuron and a stimulus, drag the stimulus's parameters, and see what the twin says the neuron does.
 
-    A neuron is chosen by number, or by a click on its receptive field in the map of the session. Spots, annuli and
+    A neuron is chosen by number, or by a click on its receptive field in the map of the session, where its color says
+    whether it is ON, OFF or both. Spots, annuli and
     bars are where its receptive field is, and can be moved from there.
 
     Args:
@@ -53,7 +54,7 @@ class _Explorer:
         counts = everyone.table()["session"].value_counts(sort=False)
         self.counts = {str(name): int(count) for name, count in counts.items()}
         self.figure = PreviewFigure(self.screen.size, everyone.channels)
-        self.preview, self.centers = lru_cache(maxsize=16)(self._preview), lru_cache(maxsize=None)(self._centers)
+        self.preview, self.places = lru_cache(maxsize=16)(self._preview), lru_cache(maxsize=None)(self._places)
         self.controls = self._controls(everyone.channels)
         self.mosaic = Mosaic(lambda neuron: setattr(self.controls["neuron"], "value", neuron))
         self._enter_session()
@@ -65,14 +66,18 @@ class _Explorer:
         self.widget = Live(self.draw, self.controls)
         side = self.widget.children[0]
         hint = ipw.HTML("or click on its receptive field:", layout={"margin": "0 2px"})
-        side.children = [*side.children[:2], hint, self.mosaic, *side.children[2:]]
+        who, what = [*side.children[:2], hint, self.mosaic], side.children[2:]
+        # Beside each other where there is room.
+        column = {"flex": "0 1 auto", "min_width": "0", "max_width": "100%"}
+        side.children = [ipw.VBox(one, layout=column) for one in (who, what)]
+        side.layout.flex_flow, side.layout.align_content = "row wrap", "flex-start"
 
     def draw(self, session: str, neuron: int, stimulus: str, time: float, **values: Any) -> Any:
         """A stimulus and the predicted response of a neuron to it."""
         chosen = {name: values[name] for name in self._parameters(stimulus)}
         seen = self.preview(session, neuron, stimulus, **chosen)
         self.controls["time"].max = max(seen.seconds[-1], 1 / seen.rate)
-        place = self.centers(session)[neuron].tolist()
+        place = self.places(session)[0][neuron].tolist()
         return self.figure.show(seen, place=place, at=time, words=self._label(session, neuron).replace(", ", "\n", 1))
 
     def _preview(self, session: str, neuron: int, stimulus: str, **values: Any) -> Preview:
@@ -81,12 +86,14 @@ class _Explorer:
                 raise UserError(f"there is no recording of session {session}: choose another stimulus or session")
             options = {"neuron": neuron, "seconds": _RECORDED_SECONDS, "truth": self.truth, **values}
             return preview_recorded(self.twin, self.recordings[session], **options)
-        place = tuple(self.centers(session)[neuron].tolist())
+        place = tuple(self.places(session)[0][neuron].tolist())
         shown = stimulus_by_name(stimulus, self.screen, place=place, **values)
         return preview(self.twin, shown, session=session, neuron=neuron, truth=self.truth)
 
-    def _centers(self, session: str) -> np.ndarray:
-        return find_centers(subject(self.twin, session=session))
+    def _places(self, session: str) -> tuple[np.ndarray, list[str]]:
+        """Where the neurons of a session look (neuron, 2), and for what: ON, OFF or ON-OFF."""
+        found = fields_in_noise(subject(self.twin, session=session))
+        return known_centers(found), polarities(found)
 
     def _label(self, session: str, neuron: int) -> str:
         if session in self.recordings:
@@ -101,7 +108,7 @@ class _Explorer:
         session, neuron = self.controls["session"].value, self.controls["neuron"]
         labels = [self._label(session, one) for one in range(self.counts[session])]
         chosen = min(neuron.value or 0, len(labels) - 1)
-        self.mosaic.place(self.centers(session), labels, chosen)
+        self.mosaic.place(*self.places(session), labels, chosen)
         neuron.max = len(labels) - 1
 
     def _offer_parameters(self) -> None:
@@ -139,7 +146,7 @@ class _Explorer:
             "right": um("right", -short / 2, short / 2, 0.0),
             "stixel": slider(1, max(2, min(self.screen.size) // 3), value=2, label="stixel", unit="pixels"),
             "seed": slider(0, 99, value=0, label="seed"),
-            "colour": control("colour", colours),
+            "colour": control("color", colours),
             "start": slider(0.0, 30.0, 0.5, value=0.0, label="start", unit="s"),
             "time": slider(0.0, 3.0, 1 / rate, value=1.0, label="frame at", unit="s"),
         }

@@ -4,7 +4,6 @@ import inspect
 from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from html import escape
 from threading import Lock
 from typing import Any
 
@@ -12,9 +11,12 @@ import ipywidgets as ipw
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.plots.pictures import png
+from retina_nb.representations import one_line
 from retina_nb.widgets.controls import control
+from retina_nb.widgets.look import CLASS, PICTURE, alert, close_all, look, said
 
 
+@one_line
 class Live(ipw.HBox):
     """Controls and a picture; made by `live`.
 
@@ -24,24 +26,30 @@ class Live(ipw.HBox):
         controls: the control of each argument by its name. Setting ``.value`` draws, as dragging does.
         picture: what was drawn last, a PNG in its ``.value``.
         message: why the newest values could not be drawn; empty if they were.
-        description: of the picture, for those who cannot see it.
+        description: of the picture as it is now, for those who cannot see it.
     """
 
     def __init__(self, draw: Callable[..., Any], controls: dict[str, ipw.ValueWidget]) -> None:
         self._draw = draw
         self.controls = controls
         self.picture = ipw.Image(format="png", layout={"max_width": "100%", "margin": "0"})
-        self.description = _summary(draw)
-        self.message = ipw.HTML(layout={"width": "24em", "display": "none"})
+        self.description, self._said = "", ipw.HTML(layout={"height": "0", "margin": "0"})
+        self.message = ipw.HTML(layout={"width": "24em", "max_width": "100%", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
-        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "0 0 auto"})
-        shown = ipw.VBox([self.picture, _unseen(self.description)])
-        # The picture shrinks with the page, and goes below the controls where it would be too small beside them.
-        shown.layout = {"flex": "1 1 30em", "min_width": "0", "align_items": "flex-start"}
-        super().__init__([side, shown], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 24em", "min_width": "0"})
+        shown = ipw.VBox([self.picture, self._said])
+        # The picture shrinks with the page, and goes above the controls where it would be too small beside them.
+        shown.layout = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
+        shown.add_class(PICTURE)
+        layout = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "justify_content": "flex-start"}
+        super().__init__([side, shown, look()], layout=layout)
+        self.add_class(CLASS)
         for one in controls.values():
             one.observe(self._changed, "value")
+
+    def _in_words(self) -> str:
+        return self.description
 
     @property
     def values(self) -> dict[str, Any]:
@@ -101,18 +109,23 @@ class Live(ipw.HBox):
 
     def _settle(self, values: dict[str, Any]) -> None:
         self._drawn = values
-        self.picture.value = png(self._draw(**values))
+        drawn = self._draw(**values)
+        self.picture.value = png(drawn)
+        self.description = getattr(drawn, "words", "") or f"{_summary(self._draw)}: {_told(self.controls)}"
+        self._said.value = said(self.description)
         self._say("")
 
     def _say(self, sentence: str) -> None:
         if sentence:
-            self.message.value = (
-                f'<div role="alert" style="line-height:1.4;color:#b00020;border-left:3px solid;padding-left:.6em">'
-                f"{escape(sentence[:1].upper() + sentence[1:])}</div>"
-            )
+            self.message.value = alert(sentence[:1].upper() + sentence[1:])
         elif self.message.value:
             self.message.value = ""
         self.message.layout.display = None if sentence else "none"
+
+    def close(self) -> None:
+        """Close it with all that it is made of."""
+        close_all(self)
+        super().close()
 
     def _repr_mimebundle_(self, **options: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         data = super()._repr_mimebundle_(**options) | {"image/png": b64encode(self.picture.value).decode()}
@@ -157,7 +170,8 @@ def _summary(draw: Callable[..., Any]) -> str:
     return (inspect.getdoc(draw) or _name(draw)).partition("\n")[0].rstrip(".")
 
 
-def _unseen(text: str) -> ipw.HTML:
-    """What is read aloud and not seen. A picture widget has no text of its own, and breaks if it is given a tooltip."""
-    style = "position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)"
-    return ipw.HTML(f'<span style="{style}">{escape(text)}</span>', layout={"height": "0", "margin": "0"})
+def _told(controls: dict[str, ipw.ValueWidget]) -> str:
+    """The values of the controls that are shown, as a reader sees them."""
+    shown = {name: one for name, one in controls.items() if one.layout.display != "none"}
+    called = {name: getattr(one, "description", "") or name for name, one in shown.items()}
+    return ", ".join(f"{called[name]} {getattr(one, 'label', one.value)}" for name, one in shown.items())

@@ -11,8 +11,10 @@ from traitlets import Any as AnyTrait
 from retina_nb.errors import UserError
 from retina_nb.plots.films import film, film_row, film_strip, film_views, strip_step
 from retina_nb.recording import Movie
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 from retina_nb.widgets.controls import control, slider
+from retina_nb.widgets.look import CLASS, close_all, look, said
 
 _SPEEDS = {"a tenth": 0.1, "a quarter": 0.25, "half": 0.5, "as recorded": 1.0, "double": 2.0}
 # Frames of one picture: a browser keeps what it decoded of those near the frame on screen.
@@ -26,6 +28,7 @@ class _Row(ipw.Layout):
     grid_row = AnyTrait(None, allow_none=True).tag(sync=True)
 
 
+@one_line
 class Player(ipw.HBox):
     """A film and its controls; made by `play`.
 
@@ -68,8 +71,22 @@ class Player(ipw.HBox):
         self.controls["view"].observe(lambda _: self._show(), "value")
         if len(names) == 1:
             self.controls["view"].layout.display = "none"
-        side = ipw.VBox(list(self.controls.values()), layout={"flex": "0 0 auto"})
-        super().__init__([self._window, side], layout={"flex_flow": "row wrap", "align_items": "flex-start"})
+        words = ipw.HTML(said(f"Film of a stimulus of {len(self._captions) / rate:.1f} s"), layout={"height": "0"})
+        words.layout.margin = "0"
+        side = ipw.VBox([*self.controls.values(), words], layout={"flex": "0 1 auto", "min_width": "0"})
+        layout = {"flex_flow": "row wrap", "align_items": "flex-start"}
+        super().__init__([self._window, side, look()], layout=layout)
+        self.add_class(CLASS)
+
+    def _in_words(self) -> str:
+        return f"{len(self._captions)} frames, {len(self._captions) / self._rate:.1f} s"
+
+    def close(self) -> None:
+        """Close it with all that it is made of."""
+        for link in self._links:
+            link.close()
+        close_all(self)
+        super().close()
 
     def _interval(self, speed: float) -> int:
         return max(1, round(1000 / (self._rate * speed)))

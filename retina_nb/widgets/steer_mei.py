@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from html import escape
+from numbers import Real
 from typing import Any
 
 import ipywidgets as ipw
@@ -14,7 +15,7 @@ from retina_nb.errors import UserError
 from retina_nb.plots.climb import ClimbFigure
 from retina_nb.plots.pictures import Repainted
 from retina_nb.widgets.climb import Climb
-from retina_nb.widgets.controls import control, slider
+from retina_nb.widgets.controls import LIKE_A_SLIDER, control, slider
 from retina_nb.widgets.live import Live
 
 
@@ -54,6 +55,7 @@ class SteerMei(Live):
         controls: of the neuron and the constraints. What is set while the ascent runs holds from the next step on.
         run, again, keep: the buttons. A press of `run` starts, stops and resumes.
         state: what the ascent does.
+        limits: what the stimulus is held to now, in words.
     """
 
     def __init__(self, model: Any, session: str, neuron: int, constraint: Constraint, *, steps: int, seed: int) -> None:
@@ -61,8 +63,6 @@ class SteerMei(Live):
         self._whose: tuple[str, int, bool, int] = ("", 0, False, 0)  # the ascent's session, neuron, suppress and seed
         self.kept: list[MostExciting] = []
         controls = _of_neuron(model, session, neuron) | _of_constraint(model, constraint)
-        # Fully right is no constraint.
-        self._none = {name: controls[name].max for name in _LIMITS if name in controls}
         self._follow(**{name: one.value for name, one in controls.items()})
         for _ in range(steps):
             self.climb.step()
@@ -70,11 +70,12 @@ class SteerMei(Live):
         self.run = _button("7em", icon="play", button_style="primary", tooltip="climb, stop, and go on from there")
         self.again = _button("9em", description="From noise", icon="random", tooltip="climb again, from other noise")
         self.keep = _button("7em", description="Keep", icon="bookmark", tooltip="add what is reached to the list .kept")
-        self.state, self._list = ipw.HTML(), ipw.HTML(layout={"width": "24em"})
+        within = {"width": "24em", "max_width": "100%"}
+        self.state, self._list, self.limits = ipw.HTML(), ipw.HTML(layout=within), ipw.HTML(layout=within)
         super().__init__(self._show, controls)
         side = self.children[0]
-        note = ipw.HTML('<span style="color:gray">limits that are fully right do not hold</span>')
-        side.children = [ipw.HBox([self.run, self.again, self.keep]), self.state, *side.children, note, self._list]
+        buttons = ipw.HBox([self.run, self.again, self.keep])
+        side.children = [buttons, self.state, *side.children, self.limits, self._list]
         self.run.on_click(lambda _: self.stop() if self._running else self.start())
         self.again.on_click(lambda _: self._from_noise())
         self.keep.on_click(lambda _: self._keep())
@@ -119,6 +120,7 @@ class SteerMei(Live):
         self._follow(**values)
         climb = self.climb
         session, neuron = self._whose[:2]
+        self.limits.value = f'<div style="line-height:1.4;white-space:normal">{escape(_held(climb.constraint))}</div>'
         return self._figure.show(climb.made, climb.path, turns=climb.turns, title=f"{session}, neuron {neuron}")
 
     def _follow(self, session: str, neuron: int, suppress: bool, **limits: float) -> None:
@@ -131,13 +133,13 @@ class SteerMei(Live):
         self.climb.turn(constraint)
 
     def _constraint(self, values: dict[str, float]) -> Constraint:
-        kept: dict[str, Any] = {
-            name: None if value >= self._none.get(name, np.inf) else value for name, value in values.items()
-        }
-        contrast = kept.pop("contrast")
+        held: dict[str, Any] = {name: None if value == np.inf else value for name, value in values.items()}
+        contrast = held.pop("contrast")
         if contrast is not None:
-            kept |= {"low": -contrast, "high": contrast}
-        return replace(self._base, **kept)
+            held |= {"low": -contrast, "high": contrast}
+        elif not _has_own_limits(self._base):
+            held |= {"low": None, "high": None}
+        return replace(self._base, **held)
 
     def _from_noise(self) -> None:
         self._seed += 1
@@ -148,7 +150,8 @@ class SteerMei(Live):
         self.kept.append(self.climb.made)
         session, neuron = self._whose[:2]
         norm = np.linalg.norm(self.climb.made.stimuli)
-        line = f"{session}, neuron {neuron}, norm {norm:.3g}: {self.climb.made.scores[0]:.2f} events / bin"
+        score = self.climb.made.scores[0] * self.climb.made.rate
+        line = f"{session}, neuron {neuron}, norm {norm:.3g}: {score:.3g} events per second"
         self._list.value += (
             f'<div style="line-height:1.4;white-space:normal">kept [{len(self.kept) - 1}] {escape(line)}</div>'
         )
@@ -159,9 +162,6 @@ class SteerMei(Live):
 
 def _button(width: str, **options: Any) -> ipw.Button:
     return ipw.Button(layout={"width": width}, **options)
-
-
-_LIMITS = ("contrast", "time_cutoff", "space_cutoff", "radius_um")
 
 
 def _of_neuron(model: Any, session: str, neuron: int) -> dict[str, ipw.ValueWidget]:
@@ -175,21 +175,58 @@ def _of_neuron(model: Any, session: str, neuron: int) -> dict[str, ipw.ValueWidg
 
 
 def _of_constraint(model: Any, start: Constraint) -> dict[str, ipw.ValueWidget]:
-    """Sliders of what a stimulus is held to; those that limit something are fully right where they do not."""
+    """Sliders of what a stimulus is held to. The last value of each limit, infinity, is none."""
     chosen = subject(model)
-    limits = {
-        "contrast": (0.1, 3.0, 0.1, None, "largest contrast", ""),
-        "time_cutoff": (1.0, chosen.rate / 2, 0.5, start.time_cutoff, "fastest", "Hz"),
-    }
-    if chosen.pixel_um:
-        finest, far = 500 / chosen.pixel_um, chosen.pixel_um * float(np.hypot(*chosen.stimulus_shape[1:]))
-        limits["space_cutoff"] = (0.5, finest, 0.5, start.space_cutoff, "finest", "1/mm")
-        limits["radius_um"] = (chosen.pixel_um, far, chosen.pixel_um / 2, start.radius_um, "radius", "µm")
-    made = {}
+    contrast = None if _has_own_limits(start) else start.high
+    none = "as given" if _has_own_limits(start) else "no limit"
+    made: dict[str, ipw.ValueWidget] = {}
     if start.norm is not None:
         made["norm"] = slider(1.0, max(60.0, 2 * start.norm), 0.5, value=start.norm, label="norm")
-    for name, (low, high, step, value, label, unit) in limits.items():
-        top = low + step * np.ceil((max(high, value or high) - low) / step)
-        made[name] = slider(low, float(top), step, value=float(value or top), label=label, unit=unit)
+    made["contrast"] = _limit("largest contrast", "", 0.1, 3.0, 0.1, contrast, none)
+    made["time_cutoff"] = _limit("fastest", "Hz", 1.0, chosen.rate / 2, 0.5, start.time_cutoff)
+    if chosen.pixel_um:
+        pixel = chosen.pixel_um
+        far = pixel * float(np.hypot(*chosen.stimulus_shape[1:]))
+        made["space_cutoff"] = _limit("finest", "1/mm", 0.5, 500 / pixel, 0.5, start.space_cutoff)
+        made["radius_um"] = _limit("radius", "µm", pixel, far, pixel / 2, start.radius_um)
     made["sparsity"] = slider(0.0, 1.0, 0.01, value=start.sparsity or 0.0, label="sparsity")
     return made
+
+
+def _limit(
+    label: str, unit: str, low: float, high: float, step: float, value: Any, none: str = "no limit"
+) -> ipw.SelectionSlider:
+    """A slider of a limit that ends in a word, where it is infinite; it has the value that it starts with."""
+    values = [float(one) for one in np.arange(low, high + step / 2, step).round(6)]
+    if value is not None:
+        values = sorted({*values, float(value)})
+    options = [(f"{one:g}", one) for one in values] + [(none, np.inf)]
+    text = f"{label} ({unit})" if unit else label
+    return ipw.SelectionSlider(
+        options=options, index=len(values) if value is None else values.index(value), description=text, **LIKE_A_SLIDER
+    )
+
+
+def _has_own_limits(constraint: Constraint) -> bool:
+    """Whether it limits contrasts otherwise than to as much above gray as below, which is what the slider can say."""
+    low, high = constraint.low, constraint.high
+    if low is None and high is None:
+        return False
+    return not (isinstance(low, Real) and isinstance(high, Real) and low == -high)
+
+
+def _held(constraint: Constraint) -> str:
+    """What a stimulus is held to, in words."""
+    words = {
+        "norm": "norm {:g}",
+        "time_cutoff": "nothing faster than {:g} Hz",
+        "space_cutoff": "nothing finer than {:g} cycles/mm",
+        "radius_um": "nothing farther than {:g} µm",
+        "sparsity": "sparsity {:g}",
+    }
+    held = {name: getattr(constraint, name) for name in words}
+    parts = [words[name].format(value) for name, value in held.items() if value]
+    if constraint.low is not None or constraint.high is not None:
+        low, high = ("any" if one is None else one for one in (constraint.low, constraint.high))
+        parts.insert(1, f"contrasts from {low} to {high}")
+    return f"The stimulus is held to: {', '.join(parts)}."

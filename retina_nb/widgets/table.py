@@ -10,6 +10,9 @@ import pandas as pd
 import traitlets
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
+from retina_nb.widgets.conditions import meets
+from retina_nb.widgets.look import alert, close_all
 
 _CLASS = "retina-nb-table"
 _LONG = 28  # letters of a text that are shown
@@ -21,6 +24,7 @@ _STYLE = (
 )
 
 
+@one_line
 class Table(ipw.VBox, ipw.ValueWidget):
     """A table of which one row is chosen.
 
@@ -73,7 +77,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
             style=narrow,
             layout={"width": "auto"},
         )
-        self.message = ipw.HTML(layout={"width": "24em"})
+        self.message = ipw.HTML(layout={"width": "24em", "max_width": "100%"})
         self.header = ipw.HTML()
         self.rows = ipw.Select(rows=rows, layout={"width": "auto"})
         for one in (self.sort_by, self.ascending, self.where):
@@ -92,6 +96,14 @@ class Table(ipw.VBox, ipw.ValueWidget):
         )
         self.add_class(_CLASS)
 
+    def _in_words(self) -> str:
+        return f"{len(self._frame)} rows, row {self.value} is chosen"
+
+    def close(self) -> None:
+        """Close it with all that it is made of."""
+        close_all(self)
+        super().close()
+
     def fill(self, frame: pd.DataFrame) -> None:
         """Show other rows, of the same columns."""
         self._frame = frame.reset_index(drop=True)
@@ -104,10 +116,7 @@ class Table(ipw.VBox, ipw.ValueWidget):
                 self._frame, self.where.value, self.sort_by.value or None, ascending=self.ascending.value
             )
         except UserError as error:
-            sentence = escape(str(error))
-            self.message.value = (
-                f'<div role="alert" style="line-height:1.4;white-space:normal;color:#b00020">{sentence}</div>'
-            )
+            self.message.value = alert(str(error))
             return
         header, *lines = aligned(shown[self._columns])
         self.message.value = f"{len(shown)} of {len(self._frame)} rows"
@@ -131,32 +140,17 @@ def choose_rows(
 
     Args:
         frame: all rows.
-        where: the condition, as for `pandas.DataFrame.eval`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all
-            rows if empty.
+        where: the condition, as for `meets`, e.g. ``type == "OFF alpha" and cc_norm > 0.5``; all rows if empty.
         by: the column to sort by; as they come if None.
         ascending: whether the smallest comes first.
 
     Raises:
         UserError: if the condition cannot be understood, or holds for no row.
     """
-    chosen = frame if not where.strip() else frame[_holds(frame, where, _example(frame, by))]
+    chosen = frame if not where.strip() else frame[meets(frame, where, _example(frame, by))]
     if chosen.empty:
         raise UserError(f"no row meets the condition {where!r}")
     return chosen if by is None else chosen.sort_values(by, ascending=ascending, kind="stable", na_position="last")
-
-
-def _holds(frame: pd.DataFrame, where: str, example: str) -> pd.Series:
-    """For which rows a condition holds."""
-    try:
-        holds = frame.eval(where, local_dict={}, global_dict={}, engine="python")
-    except pd.errors.UndefinedVariableError as error:
-        raise unknown("column", str(error).split("'")[1], frame) from None
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise UserError(f"the condition {where!r} cannot be understood ({reason}): write one as in {example}") from None
-    if not isinstance(holds, pd.Series) or holds.dtype != bool:
-        raise UserError(f"{where!r} is not a condition that a row meets or not: write one as in {example}")
-    return holds
 
 
 def aligned(frame: pd.DataFrame) -> list[str]:

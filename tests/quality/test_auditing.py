@@ -35,7 +35,7 @@ def test_tables_have_a_row_for_each_and_the_summary_tells_the_worst_first(clean)
     assert list(audit.to_dataframe().columns) == ["severity", "check", "session", "message"]
     severities = audit.to_dataframe()["severity"].tolist()
     assert severities == sorted(severities, key=["problem", "look at it", "fine"].index)
-    assert repr(audit) == audit.summary()
+    assert str(audit) == audit.summary()
     assert "2 sessions, 24 neurons" in audit.summary()
     assert set(audit.timing["curve"]) == {"weights", "validation", "test", "early", "late"}
     assert set(audit.drift["kind"]) == {"all bins", "trials"}

@@ -1,5 +1,8 @@
 """What is chosen and dragged is what is drawn."""
 
+import html
+
+import ipywidgets as ipw
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ import retina_nb as rnb
 from retina_nb import stimuli
 from retina_nb.analyses.preview import preview
 from retina_nb.plots.preview import PreviewFigure
+from retina_nb.plots.style import POLARITY_COLOURS
 from retina_nb.widgets import explore_twin
 
 SMALL = {"sessions": 2, "cells_per_session": 12, "size": (13, 15)}
@@ -27,8 +31,16 @@ def shown(truth, recordings):
     return explore_twin(truth, recordings, truth=truth)
 
 
+def mosaic(shown):
+    return next(one for one in shown.children[0].children[0].children if type(one).__name__ == "Mosaic")
+
+
 def buttons(shown):
-    return next(one for one in shown.children[0].children if type(one).__name__ == "Mosaic").children
+    return mosaic(shown).buttons
+
+
+def edges(shown):
+    return [number for number, one in enumerate(buttons(shown)) if one.layout.border]
 
 
 def visible(shown):
@@ -97,8 +109,7 @@ def test_a_click_on_a_receptive_field_chooses_its_neuron(shown):
     buttons(shown)[7].click()
     assert shown.controls["neuron"].value == 7
     assert bytes(shown.picture.value) != before
-    colours = [one.style.button_color for one in buttons(shown)]
-    assert [n for n, colour in enumerate(colours) if colour != colours[0]] == [7]
+    assert edges(shown) == [7]
     assert buttons(shown)[7].tooltip.startswith("simulated_1, neuron 7: ")
 
 
@@ -108,6 +119,40 @@ def test_another_session_has_neurons_of_its_own(shown):
     shown.controls["session"].value = "simulated_2"
     assert [one.layout.grid_area for one in buttons(shown)] != places
     assert bytes(shown.picture.value) != before
+
+
+def test_the_map_has_the_colors_of_polarities_and_says_which(shown, truth):
+    planted = truth.neurons("simulated_1")["polarity"].map({1: "ON", -1: "OFF", 0: "ON-OFF"})
+    expected = [POLARITY_COLOURS[name] for name in planted]
+    colors = [one.style.button_color for one in buttons(shown)]
+    assert np.mean([one == other for one, other in zip(colors, expected, strict=True)]) >= 0.9
+    for name in set(planted):
+        assert f'color:{POLARITY_COLOURS[name]}">■</span> {name}' in mosaic(shown).children[1].value
+
+
+def test_a_keyboard_goes_past_the_map(shown):
+    assert {one.tabbable for one in buttons(shown)} == {False}
+
+
+def test_sessions_of_other_sizes_use_the_same_buttons(truth):
+    shown = explore_twin(truth)
+    known = [shown.controls["session"].value, *shown.controls["session"].options]
+    before = len(ipw.widgets.widget._instances)
+    shown.controls["neuron"].value = 3
+    for _ in range(5):
+        for session in dict.fromkeys(one[1] if isinstance(one, tuple) else one for one in known):
+            shown.controls["session"].value = session
+    assert len(ipw.widgets.widget._instances) == before
+    assert edges(shown) == [3]
+
+
+def test_the_picture_is_described_as_it_is_now(shown):
+    assert shown.description.startswith("simulated_1, neuron 0: ")
+    assert "largest rate" in shown.description
+    shown.controls["neuron"].value = 5
+    assert shown.description.startswith("simulated_1, neuron 5: ")
+    assert shown.description in html.unescape(shown.children[1].children[1].value)
+    assert shown._repr_mimebundle_()[1]["image/png"]["alt"] == shown.description
 
 
 def test_what_is_not_possible_is_said_and_the_picture_stays(shown):

@@ -4,6 +4,9 @@ JupyterLab, Notebook and Voilà come with ipywidgets' own classes, and so does V
 would load from elsewhere, after asking, if at all.
 """
 
+import gc
+
+import ipywidgets as ipw
 import numpy as np
 import pytest
 from helpers import small_recording
@@ -12,6 +15,7 @@ from sweep_folders import write_run
 
 import retina_nb as rnb
 from retina_nb import plots, widgets
+from retina_nb.widgets.table import Table
 
 EVERYWHERE = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
 
@@ -43,6 +47,38 @@ MADE = {
 
 def test_every_widget_is_looked_at():
     assert MADE.keys() == {name for name in widgets.__all__ if name.islower()} - {"slider"}
+
+
+def alive():
+    gc.collect()
+    return len(ipw.widgets.widget._instances)
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_widget_that_is_used_does_not_grow_and_leaves_nothing(name, twin, tmp_path):
+    before = alive()
+    made = MADE[name](twin, tmp_path)
+    counts = []
+    for number in range(6):
+        for one in made.controls.values():
+            _turn(one, number)
+        counts.append(alive())
+    assert len(set(counts)) == 1, counts
+    made.close()
+    assert alive() == before
+
+
+def _turn(one, number):
+    """Give a control another value."""
+    if isinstance(one, Table):
+        one.sort_by.index = number % len(one.sort_by.options)
+        one.rows.index = number % len(one.rows.options)
+    elif hasattr(one, "options"):
+        one.index = number % len(one.options)
+    elif hasattr(one, "max"):
+        one.value = one.min if number % 2 else one.max
+    else:
+        one.value = bool(number % 2)
 
 
 @pytest.mark.parametrize("name", MADE)

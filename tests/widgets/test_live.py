@@ -193,4 +193,4 @@ def test_without_a_kernel_readers_see_the_picture():
     bundle, about = shown._repr_mimebundle_(include=None, exclude=None)
     assert base64.b64decode(bundle["image/png"]) == bytes(shown.picture.value)
     assert "application/vnd.jupyter.widget-view+json" in bundle
-    assert about["image/png"]["alt"] == "A field of grey", "for those who cannot see it"
+    assert about["image/png"]["alt"] == "A field of grey: height 7", "for those who cannot see it"

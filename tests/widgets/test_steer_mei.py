@@ -132,15 +132,47 @@ def test_constraints_that_are_changed_on_the_way_hold_from_the_next_step_on(twin
     assert norm(steered.climb) > 3
 
 
-def test_limits_that_are_fully_right_do_not_hold(twin):
+def test_limits_end_in_none_and_say_so(twin):
     steered = steer_mei(twin, constraint=Constraint(norm=3, time_cutoff=5), steps=0)
     assert steered.climb.constraint.time_cutoff == 5
+    assert "held to: norm 3, nothing faster than 5 Hz." in steered.limits.value
     for name in ("time_cutoff", "space_cutoff", "radius_um", "contrast"):
-        steered.controls[name].value = steered.controls[name].max
+        steered.controls[name].value = np.inf
+        assert steered.controls[name].label == "no limit"
+        assert steered.controls[name].index == len(steered.controls[name].options) - 1
+    assert "held to: norm 3." in steered.limits.value
     constraint = steered.climb.constraint
     assert constraint.time_cutoff is constraint.space_cutoff is constraint.radius_um is constraint.low is None
     steered.controls["radius_um"].value = 100.0
     assert steered.climb.constraint.radius_um == 100
+    steered.controls["sparsity"].value = 0.25
+    assert "norm 3, nothing farther than 100 µm, sparsity 0.25." in steered.limits.value
+
+
+def test_no_limit_of_contrast_is_none_whatever_it_began_with(twin):
+    steered = steer_mei(twin, constraint=Constraint(norm=30, low=-0.45, high=0.45), steps=2)
+    assert steered.controls["contrast"].value == 0.45
+    assert np.abs(steered.climb.made.stimuli).max() <= 0.45
+    assert "contrasts from -0.45 to 0.45" in steered.limits.value
+    steered.controls["contrast"].value = np.inf
+    assert steered.climb.constraint.low is steered.climb.constraint.high is None
+    assert "contrasts" not in steered.limits.value
+
+
+def test_limits_that_the_slider_cannot_say_stay_as_given(twin):
+    steered = steer_mei(twin, constraint=Constraint(norm=30, low=0.0, high=1.0), steps=0)
+    assert steered.controls["contrast"].label == "as given"
+    assert (steered.climb.constraint.low, steered.climb.constraint.high) == (0.0, 1.0)
+    steered.controls["contrast"].value = 0.5
+    assert (steered.climb.constraint.low, steered.climb.constraint.high) == (-0.5, 0.5)
+
+
+def test_rates_are_in_events_per_second(twin):
+    steered = steer_mei(twin, constraint=Constraint(norm=3), steps=3)
+    steered.keep.click()
+    rate = steered.climb.path[-1] * 30.0
+    assert f"{rate:.3g} events per second" in steered.description
+    assert f"{rate:.3g} events per second" in steered.children[0].children[-1].value
 
 
 def test_another_neuron_starts_from_noise_and_another_session_has_its_own_neurons(twin):

@@ -11,9 +11,11 @@ from jaxtyping import Float
 from retina_nb.analyses.presentations import grey_rates, local_responses
 from retina_nb.analyses.subjects import Subject
 from retina_nb.peaks import peak_place
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 
 
+@one_line
 @dataclass(frozen=True)
 class Phenomenon:
     """A phenomenon of the retina in every neuron.

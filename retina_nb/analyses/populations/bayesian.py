@@ -13,11 +13,13 @@ from torch import Tensor
 
 from retina_nb.analyses.subjects import Many, Subject, frozen, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 # Expected counts below this are taken as this (events per bin): a spike must not make a stimulus impossible.
 _LEAST = 1e-4
 
 
+@one_line
 @dataclass(frozen=True)
 class Identification:
     """Which of some stimuli single trials come from.
@@ -58,6 +60,7 @@ class Identification:
         return pd.DataFrame({**columns, "probability": shown.mean(axis=1)})
 
 
+@one_line
 @dataclass(frozen=True)
 class StimulusPrior:
     """A Gaussian prior of stimuli by their spectrum, as of natural scenes, whose amplitude falls as 1/f (Field 1987).
@@ -97,6 +100,7 @@ class StimulusPrior:
         return torch.einsum("cd,bdthw->bcthw", self.mixing, coloured)
 
 
+@one_line
 @dataclass(frozen=True)
 class DecodedStimulus:
     """The most probable stimuli given the spikes.

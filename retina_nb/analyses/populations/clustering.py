@@ -13,6 +13,7 @@ from scipy.special import comb
 
 from retina_nb.analyses.subjects import subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Screen, batch, chirp, drifting_grating
 
 DIRECTIONS = tuple(range(0, 360, 45))
@@ -21,6 +22,7 @@ WAVELENGTHS = (300.0, 600.0)  # µm: fine and coarse for a receptive field
 _COMPONENTS = 8
 
 
+@one_line
 @dataclass(frozen=True)
 class Clusters:
     """Cells sorted by their features.

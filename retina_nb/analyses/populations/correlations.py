@@ -13,8 +13,10 @@ from retina_nb.analyses.subjects import Many, chosen_neurons, subject
 from retina_nb.errors import UserError
 from retina_nb.metrics import signal_power
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class Correlations:
     """Correlations of all pairs of neurons.

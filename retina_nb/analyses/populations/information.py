@@ -13,8 +13,10 @@ from scipy.special import digamma
 from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class SpikeInformation:
     """Information of single spikes about the time in the stimulus at which they came.

@@ -13,12 +13,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from retina_nb.analyses.populations.redundancy import check_sizes
 from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Stimulus
 
 # Ridge penalties that are tried, in units of the mean variance of a response.
 PENALTIES = tuple(10.0**power for power in range(-4, 4))
 
 
+@one_line
 @dataclass(frozen=True)
 class LinearDecoder:
     """A linear reconstruction of each frame from the responses in its bin and those that follow.
@@ -53,6 +55,7 @@ class LinearDecoder:
         return np.moveaxis(frames.reshape(*frames.shape[:2], *self.shape), 1, 2).astype(np.float32)
 
 
+@one_line
 @dataclass(frozen=True)
 class Reconstruction:
     """How well populations of growing size tell what was on screen.

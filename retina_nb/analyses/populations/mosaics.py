@@ -9,10 +9,12 @@ from jaxtyping import Float, Int
 from scipy.spatial import KDTree
 
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 Corners = tuple[tuple[float, float], tuple[float, float]]
 
 
+@one_line
 @dataclass(frozen=True)
 class Mosaics:
     """How regularly the cells of each type lie; types with fewer than three cells are left out.

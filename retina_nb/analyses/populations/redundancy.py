@@ -13,11 +13,13 @@ from tqdm.auto import tqdm
 
 from retina_nb.analyses.subjects import Many, subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 # Neurons, with all pairs of which progress is shown if there are more.
 _LONG = 60
 
 
+@one_line
 @dataclass(frozen=True)
 class Redundancy:
     """Information of cells and of pairs of cells about the stimulus, in the counts of one bin.
@@ -48,6 +50,7 @@ class Redundancy:
         )
 
 
+@one_line
 @dataclass(frozen=True)
 class PopulationInformation:
     """Information of groups of cells, if signal and noise were Gaussian.

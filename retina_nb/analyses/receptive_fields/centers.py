@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 
+from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
 from retina_nb.analyses.receptive_fields.gradients import receptive_fields
 from retina_nb.analyses.subjects import Subject
 from retina_nb.errors import UserError
@@ -22,13 +23,36 @@ def find_centers(watching: Subject, *, stimuli: int = 16, seed: int = 0) -> Floa
         stimuli: number of operating points.
         seed: of the noise.
     """
+    return known_centers(fields_in_noise(watching, stimuli=stimuli, seed=seed))
+
+
+def fields_in_noise(watching: Subject, *, stimuli: int = 16, seed: int = 0) -> ReceptiveFields:
+    """Each neuron's receptive field around operating points in Gaussian white noise; see `find_centers`."""
     rng = np.random.default_rng(seed)
-    channel, height, width = watching.stimulus_shape
-    points = rng.standard_normal((stimuli, channel, watching.lag + 1, height, width)).astype(np.float32)
-    found = receptive_fields(
-        watching.model, points, session=watching.session, neurons=watching.neurons.tolist()
-    ).centers
-    return np.where(np.isnan(found), (np.array([height, width]) - 1) / 2, found)
+    shape = (stimuli, watching.stimulus_shape[0], watching.lag + 1, *watching.stimulus_shape[1:])
+    points = rng.standard_normal(shape).astype(np.float32)
+    return receptive_fields(watching.model, points, session=watching.session, neurons=watching.neurons.tolist())
+
+
+def known_centers(found: ReceptiveFields) -> Float[np.ndarray, "neuron 2"]:
+    """Their centers; the middle of the screen for a neuron that no place drives."""
+    return np.where(np.isnan(found.centers), (np.array(found.sensitivity.shape[1:]) - 1) / 2, found.centers)
+
+
+def polarities(found: ReceptiveFields) -> list[str]:
+    """Whether each neuron is ``"ON"``, ``"OFF"`` or ``"ON-OFF"``, as its receptive field has it.
+
+    The sign of the mean gradient where and when it is strongest near the center; ON-OFF if gradients at different
+    operating points cancel there, so that their mean is less than half of their size.
+    """
+    kinds = []
+    for linear, sensitivity in zip(found.linear, found.sensitivity, strict=True):
+        y, x = np.unravel_index(sensitivity.argmax(), sensitivity.shape)
+        course = linear[:, :, y, x]  # (channel, lag)
+        cancels = np.sqrt(np.square(course).mean()) < sensitivity[y, x] / 2
+        strongest = course.flat[np.abs(course).argmax()]
+        kinds.append("ON-OFF" if cancels else "ON" if strongest > 0 else "OFF")
+    return kinds
 
 
 def centers_or_found(

@@ -17,6 +17,7 @@ from retina_nb.analyses.receptive_fields.windows import corners_of, seen_before
 from retina_nb.analyses.subjects import chosen_neurons
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 _RIDGE = 1e-3  # of the mean stimulus variance, so that what was never shown has no variance to change
 _BEYOND = 3  # standard deviations beyond the mean of the extreme eigenvalues of shifted responses
@@ -24,6 +25,7 @@ _LONG = 12  # neurons beyond which progress is shown
 _APART = 5.0  # seconds that responses are shifted at least for the null
 
 
+@one_line
 @dataclass(frozen=True)
 class SpikeTriggeredCovariance:
     """Stimulus directions along which responses change the variance, strongest first, for each neuron.

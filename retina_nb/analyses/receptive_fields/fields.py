@@ -8,10 +8,12 @@ from jaxtyping import Float
 from scipy.ndimage import gaussian_filter, label
 
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 Linear = Float[np.ndarray, "neuron channel lag height width"]
 
 
+@one_line
 @dataclass(frozen=True)
 class ReceptiveFields:
     """Receptive fields of some neurons.

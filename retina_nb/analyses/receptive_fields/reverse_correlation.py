@@ -9,6 +9,7 @@ from jaxtyping import Float, Int
 from retina_nb.analyses.receptive_fields.fields import Linear, ReceptiveFields, make_fields
 from retina_nb.errors import UserError
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 # What a recording of a model is about: its neurons have the properties session and neuron, which are the model's.
 OF_MODEL = "of_model"
@@ -18,6 +19,7 @@ _BLOCK = 4096
 _APART = 5.0
 
 
+@one_line
 @dataclass(frozen=True)
 class Significance:
     """Whether spike-triggered averages are more than chance.

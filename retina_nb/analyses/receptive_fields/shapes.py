@@ -10,12 +10,14 @@ from scipy.optimize import curve_fit
 from retina_nb.analyses.receptive_fields.fields import ReceptiveFields
 from retina_nb.errors import UserError
 from retina_nb.peaks import peak_place
+from retina_nb.representations import one_line
 
 _ENERGY = 0.95  # part of a field's energy that its rank holds
 _PARAMETERS = 7  # of an elliptic Gaussian on a constant
 _NEAR = 1.0  # pixels: blur of the weights with which the time course is read around the centre
 
 
+@one_line
 @dataclass(frozen=True)
 class Shapes:
     """Properties of receptive fields, for each neuron. NaN where there is no field to describe.

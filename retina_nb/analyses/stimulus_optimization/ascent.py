@@ -10,6 +10,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.representations import one_line
 
 Objective = Callable[[Tensor, Tensor], Tensor]
 Project = Callable[[Tensor, Tensor], Tensor]
@@ -24,6 +25,7 @@ _NOTHING = "there is nothing to optimise: no stimulus changes what was to be max
 _LONG = 20  # with more batches than this there is a progress bar
 
 
+@one_line
 @dataclass(frozen=True)
 class Ascent:
     """What became of each row.

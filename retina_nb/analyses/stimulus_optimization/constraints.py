@@ -11,12 +11,14 @@ from torch import Tensor
 
 from retina_nb.analyses.subjects import Subject
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 # From stimuli, each one's constraint and each one's neuron to the stimuli that are held to it.
 Projection = Callable[[Tensor, Tensor, Tensor], Tensor]
 _SMALL = 1e-12
 
 
+@one_line
 @dataclass(frozen=True)
 class Constraint:
     """What a stimulus is held to, in the order in which it is enforced after every step.

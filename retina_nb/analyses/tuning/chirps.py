@@ -11,9 +11,11 @@ from jaxtyping import Float
 from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.curves import TuningCurve
 from retina_nb.analyses.tuning.measures import relative_difference
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Screen, chirp
 
 
+@one_line
 @dataclass(frozen=True)
 class ChirpResponses:
     """Responses to the chirp, and what is read from them.

@@ -14,11 +14,13 @@ from retina_nb.analyses.subjects import subject
 from retina_nb.analyses.tuning.measures import relative_difference, strongest
 from retina_nb.analyses.tuning.spots import BEFORE
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Screen, Stimulus, annulus, flash, spot
 
 FIELDS = ("center", "surround", "full field")
 
 
+@one_line
 @dataclass(frozen=True)
 class ColourTuning:
     """Responses to steps of single colour channels.

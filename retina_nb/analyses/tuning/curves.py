@@ -9,8 +9,10 @@ from jaxtyping import Bool, Float
 from scipy.optimize import curve_fit
 
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 
 
+@one_line
 @dataclass(frozen=True)
 class TuningCurve:
     """How strongly neurons respond to each of some values.

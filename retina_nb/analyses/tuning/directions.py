@@ -12,11 +12,13 @@ from retina_nb.analyses.presentations import AFTER_BAR, grey_rates, responses_to
 from retina_nb.analyses.subjects import Subject, subject
 from retina_nb.analyses.tuning.measures import mean_from, relative_difference, strongest
 from retina_nb.errors import UserError
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Screen, drifting_grating, moving_bar
 
 EIGHT = tuple(range(0, 360, 45))
 
 
+@one_line
 @dataclass(frozen=True)
 class DirectionTuning:
     """How neurons respond to motion in each direction.

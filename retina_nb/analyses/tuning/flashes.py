@@ -15,9 +15,11 @@ from retina_nb.analyses.tuning.measures import relative_difference
 from retina_nb.analyses.tuning.spots import BEFORE
 from retina_nb.errors import UserError
 from retina_nb.peaks import peak_place
+from retina_nb.representations import one_line
 from retina_nb.stimuli import Screen, Stimulus, spot
 
 
+@one_line
 @dataclass(frozen=True)
 class FlashResponses:
     """Responses to a bright and a dark spot.

@@ -18,11 +18,13 @@ from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.loaders.simulated.cells import CELL_TYPES, CellType
+from retina_nb.representations import model_words, one_line
 
 FILTER_BINS, DELAY_BINS, GAIN_BINS = 16, 2, 12
 INHIBITION, SHARPNESS = 2.0, 3.0
 
 
+@one_line
 class Truth(nn.Module):
     """Answers for any stimulus what the simulated cells do, without noise.
 
@@ -33,6 +35,8 @@ class Truth(nn.Module):
         rate: bins per second (Hz).
         noise: ``"poisson"``, or ``"gaussian"`` for rectified Gaussian noise as in calcium imaging.
     """
+
+    _in_words = model_words
 
     cell: Tensor
     space: Tensor
