@@ -1,6 +1,7 @@
 """The commands of `retina-nb` that run a notebook many times."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,23 +92,25 @@ def where(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def same_for_all(options: argparse.Namespace) -> dict[str, Any]:
+def same_for_all(options: argparse.Namespace, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of all runs."""
-    return {name: from_word(value, f"the value of {name}") for name, value in options.parameters}
+    return {name: from_word(value, f"the value of {name}", defaults.get(name)) for name, value in options.parameters}
 
 
 def _sweep(options: argparse.Namespace) -> int:
     """Run a notebook with every combination of parameters, several runs at once, each in a folder of its own. The same
     command again does what is not complete. The exit status is 1 if a run is not complete at the end."""
-    from retina_nb.sweeps.driver import sweep  # papermill and Dask take a while to import
+    from retina_nb.sweeps import notebook_parameters  # pandas takes a while to import
+    from retina_nb.sweeps.driver import sweep
     from retina_nb.sweeps.parameters import grid_from_words, read_sets
 
+    defaults = notebook_parameters(options.notebook)
     runs = sweep(
         options.notebook,
         options.output or Path("runs") / f"{options.notebook.stem}_sweep",
-        parameters=same_for_all(options),
-        grid=grid_from_words(options.grid),
-        sets=read_sets(options.file) if options.file else (),
+        parameters=same_for_all(options, defaults),
+        grid=grid_from_words(options.grid, defaults),
+        sets=read_sets(options.file, defaults) if options.file else (),
         best=options.best,
         resume=options.resume,
         dry_run=options.dry_run,
@@ -120,6 +123,7 @@ def _search(options: argparse.Namespace) -> int:
     """Find the parameters of a notebook with which a result is best, by Optuna, several runs at once. The same command
     again goes on where it was interrupted, and may be at work on several machines in one folder. The exit status is 1
     if no trial is complete at the end."""
+    from retina_nb.sweeps import notebook_parameters
     from retina_nb.sweeps.search import search
 
     trials = search(
@@ -129,7 +133,7 @@ def _search(options: argparse.Namespace) -> int:
         objective=options.objective,
         minimize=options.minimize,
         trials=options.trials,
-        parameters=same_for_all(options),
+        parameters=same_for_all(options, notebook_parameters(options.notebook)),
         seed=options.seed,
         prune=not options.no_pruning,
         **where(options),

@@ -1,6 +1,7 @@
 """How far a running notebook is."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import nbformat
@@ -36,7 +37,7 @@ class CellProgress:
             self.bar.set_description_str(headings[-1])
             self._say(headings[-1])
 
-    def leave(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
+    def leave(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: Mapping[str, Any]) -> None:
         self.bar.set_postfix_str("", refresh=False)
         self.bar.update()
 

@@ -17,10 +17,10 @@ from retina_nb.errors import UserError, unknown
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.driver import outcome, threads
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters
-from retina_nb.sweeps.runs import find_runs, read_results, run_name, run_once
+from retina_nb.sweeps.records import read_results, scalars
+from retina_nb.sweeps.runs import find_runs, run_name, run_once
 from retina_nb.sweeps.space import Space, checked_space, default_space, read_space
 from retina_nb.sweeps.study import SharedStudy
-from retina_nb.sweeps.table import scalars
 from retina_nb.sweeps.watch import SweepProgress
 
 _PAUSE = 0.5  # seconds between looks at the cluster

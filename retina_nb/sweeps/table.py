@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from retina_nb.errors import UserError
-from retina_nb.sweeps.runs import find_runs, read_results
+from retina_nb.sweeps.records import read_results, scalars
+from retina_nb.sweeps.runs import find_runs
 
 _FIRST = ["status", "seconds"]
 _LAST = ["peak_memory_gb", "device", "host", "started", "error", "notebook"]
@@ -34,7 +35,7 @@ def read_sweep(folder: str | Path) -> pd.DataFrame:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give the one that a sweep was told to write to")
-    return table(sorted(find_runs(folder).values(), key=lambda run: (run["started"], run["name"])))
+    return table(sorted(find_runs(folder).values(), key=lambda run: (run.get("started") or "", run["name"])))
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -57,15 +58,4 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     index = pd.Index([run["name"] for run in runs], name="run", dtype=object)
     found = pd.DataFrame(rows, index=index, columns=columns)
     found.attrs["parameters"] = list(names.values())
-    return found
-
-
-def scalars(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The single values among results, nested ones as ``outer.inner``, without versions of packages."""
-    found: dict[str, Any] = {}
-    for name, value in results.items():
-        if isinstance(value, dict) and (prefix or name != "versions"):
-            found |= scalars(value, f"{prefix}{name}.")
-        elif not isinstance(value, dict | list):
-            found[f"{prefix}{name}"] = value
     return found

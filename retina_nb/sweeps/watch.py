@@ -8,8 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retina_nb.sweeps.runs import read_results
-from retina_nb.sweeps.table import scalars
+from retina_nb.sweeps.records import read_results, scalars
 
 
 class SweepProgress:
