@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = f"; to set a parameter, write -p {value}" if value else ""
         whole.error(f"unrecognized arguments: {' '.join(rest)}{hint}")
     try:
+        os.getcwd()
+    except FileNotFoundError:
+        return _complain("the folder that this is started in was deleted: change to another one, and try again", 2)
+    try:
         with _endings():
             status = options.command(options)
             sys.stdout.flush()

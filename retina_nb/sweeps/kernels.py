@@ -4,11 +4,12 @@ import logging
 import math
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import nbformat
 
@@ -100,32 +101,33 @@ def execute(
     finished = output / f"{source.stem}.ipynb"
     failed = output / f"{source.stem}.failed.ipynb"
     unfinished = unfinished_copy(source, output)
-    try:
-        nbformat.write(document, unfinished)
-        kernel = _kernel(source.absolute().parent, directory, environment or {}, on_kernel)
-        executed = _execute(unfinished, parameters, progress, kernel, timeout)
-        keep_pictures(executed)
-        executed.metadata.papermill.update(input_path=str(source), output_path=str(finished))
-        nbformat.write(executed, unfinished)
-        os.replace(unfinished, finished)
-        failed.unlink(missing_ok=True)
-    except PapermillExecutionError as error:
-        raise NotebookFailed(_last_line(error), failed) from error
-    except CellTimeoutError as error:  # the copy marks every cell completed, and tells nothing of it
-        limit = f"not done after {timeout:g} s, the most that it may take"
-        raise NotebookFailed(str(error) if timeout is None else limit, failed) from error
-    except _Exit as error:
-        raise NotebookFailed(str(error), failed) from None
-    except OSError as error:
-        where = f" ({error.filename})" if error.filename else ""
-        raise UserError(f"cannot run {source.name} in {output}: {error.strerror or error}{where}") from error
-    except RuntimeError as error:
-        reason = "the kernel died, perhaps for want of memory" if progress.started else f"no kernel starts: {error}"
-        raise NotebookFailed(reason, failed) from error
-    finally:
-        progress.close()
-        with suppress(OSError):  # there may be none, or no folder any more
-            os.replace(unfinished, failed)
+    # What a kernel says on its error stream is nobody's but to tell why it died.
+    with tempfile.TemporaryFile() as told:
+        try:
+            nbformat.write(document, unfinished)
+            kernel = _kernel(source.absolute().parent, directory, environment or {}, on_kernel, told)
+            executed = _execute(unfinished, parameters, progress, kernel, timeout)
+            keep_pictures(executed)
+            executed.metadata.papermill.update(input_path=str(source), output_path=str(finished))
+            nbformat.write(executed, unfinished)
+            os.replace(unfinished, finished)
+            failed.unlink(missing_ok=True)
+        except PapermillExecutionError as error:
+            raise NotebookFailed(_last_line(error), failed) from error
+        except CellTimeoutError as error:  # the copy marks every cell completed, and tells nothing of it
+            limit = f"not done after {timeout:g} s, the most that it may take"
+            raise NotebookFailed(str(error) if timeout is None else limit, failed) from error
+        except _Exit as error:
+            raise NotebookFailed(str(error), failed) from None
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise UserError(f"cannot run {source.name} in {output}: {error.strerror or error}{where}") from error
+        except RuntimeError as error:
+            raise NotebookFailed(_death(told, progress.started, error), failed) from error
+        finally:
+            progress.close()
+            with suppress(OSError):  # there may be none, or no folder any more
+                os.replace(unfinished, failed)
     return finished
 
 
@@ -189,8 +191,22 @@ def _refuse_exit(reply: Mapping[str, Any]) -> None:
         raise _Exit(f"a cell called exit{status}, so the cells after it did not run")
 
 
+def _death(told: BinaryIO, started: bool, error: RuntimeError) -> str:
+    """Why a kernel died, or did not start, as far as it could tell."""
+    told.seek(0)
+    lines = [line for line in told.read().decode(errors="replace").splitlines() if line.strip()]
+    if not started:
+        return f"no kernel starts: {lines[-1].strip() if lines else error}"
+    fatal = next((line for line in lines if line.startswith("Fatal Python error: ")), None)
+    return f"the kernel died: {fatal.split(': ')[1]}" if fatal else "the kernel died, perhaps for want of memory"
+
+
 def _kernel(
-    beside: Path, directory: Path | None, environment: Mapping[str, str], on_kernel: Callable[[int], None]
+    beside: Path,
+    directory: Path | None,
+    environment: Mapping[str, str],
+    on_kernel: Callable[[int], None],
+    told: BinaryIO,
 ) -> "type[AsyncKernelManager]":
     """Kernels of this very Python, whatever kernels the user has installed.
 
@@ -199,6 +215,7 @@ def _kernel(
         directory: the working directory; by default this process's.
         environment: variables to add.
         on_kernel: is told the process number.
+        told: takes the error stream.
     """
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
@@ -216,6 +233,7 @@ def _kernel(
         async def start_kernel(self, **options: Any) -> None:  # type: ignore[override]  # so it is there, too
             options["env"] = {name: value for name, value in os.environ.items() if name not in _NOT_ITS}
             options["env"] |= environment
+            options["stderr"] = told
             if directory is not None:
                 options["cwd"] = str(directory)  # of the kernel alone: a chdir here would be everybody's
             await super().start_kernel(**options)

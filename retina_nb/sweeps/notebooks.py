@@ -159,7 +159,8 @@ def read_notebook(path: Path) -> nbformat.NotebookNode:
         document = jupytext.read(path)
         _check_cells(document)
     except Exception as error:  # of libraries that expect that it is one
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        told = isinstance(error, ValueError | OSError | nbformat.ValidationError)
+        reason = str(error).strip().splitlines()[0] if told and str(error).strip() else "it is not laid out as one"
         raise UserError(f"{path} cannot be read as a notebook: {shown(reason, quoted=False)}") from None
     document.metadata.kernelspec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return document

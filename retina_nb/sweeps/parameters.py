@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from retina_nb.errors import UserError
 from retina_nb.words import from_word, read_yaml, split
 
 Parameters = Mapping[str, Any]
+_MOST = 100_000  # runs
 
 
 def grid_from_words(words: Iterable[str], defaults: Parameters) -> dict[str, list[Any]]:
@@ -70,6 +72,8 @@ def combined(parameters: Parameters, grid: Mapping[str, Sequence[Any]], sets: Se
     for name, times in sources.items():
         if times > 1:
             raise UserError(f"{name} is given twice: have it in the grid, in the sets or the same for all runs")
+    if (count := prod(map(len, grid.values())) * max(1, len(sets))) > _MOST:
+        raise UserError(f"the grid has {count} combinations, more than {_MOST}: give fewer values")
     return [{**parameters, **one, **point} for one in sets or [{}] for point in _points(grid)]
 
 
@@ -79,12 +83,12 @@ def check_overrides(sets: Iterable[Parameters]) -> None:
     Raises:
         UserError: if there is no such preset, or an override matches nothing in it.
     """
-    from retina_nb.models.presets import load_preset  # torch takes a while to import
-
     done: list[tuple[str, list[Any]]] = []
     for one in sets:
         match one:
             case {"preset": str() as preset, "overrides": [*overrides]} if (preset, overrides) not in done:
+                from retina_nb.models.presets import load_preset  # torch takes seconds to import
+
                 load_preset(preset, [str(override) for override in overrides])
                 done.append((preset, overrides))
 

@@ -15,12 +15,12 @@ from optuna.trial import Trial
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.sweeps.clusters import connected
-from retina_nb.sweeps.driver import outcome, threads
-from retina_nb.sweeps.notebooks import make_writable, notebook_parameters
+from retina_nb.sweeps.notebooks import make_writable, notebook_parameters, working_folder
 from retina_nb.sweeps.records import read_results, scalars
 from retina_nb.sweeps.runs import find_runs, run_name, run_once
 from retina_nb.sweeps.space import Space, checked_space, default_space, read_space
 from retina_nb.sweeps.study import SharedStudy
+from retina_nb.sweeps.tasks import outcome, threads
 from retina_nb.sweeps.watch import SweepProgress
 
 _PAUSE = 0.5  # seconds between looks at the cluster
@@ -76,7 +76,8 @@ def search(
         UserError: before anything runs, if the space does not fit the notebook, there are no trials to do or the folder
             has another search; later, if the notebook's results have no such objective.
     """
-    source, folder, given = Path(notebook).absolute(), Path(folder).absolute(), dict(parameters or {})
+    here = working_folder()
+    source, folder, given = here / notebook, here / folder, dict(parameters or {})
     if trials < 1:
         raise UserError(f"a search needs at least one trial, not {trials}")
     checked = checked_space(source, given, _given_space(source, given, space))
@@ -91,7 +92,7 @@ def search(
         if left:
             with study.driving(), connected(left, workers=workers, scheduler=scheduler, slurm=slurm) as client:
                 progress.announce(f"dashboard: {client.dashboard_link}")
-                run = partial(run_once, source, folder, timeout=timeout)
+                run = partial(run_once, source, folder, timeout=timeout, directory=here)
                 for trial, ended in _ended(client, study, checked, trials, run, prune, progress):
                     study.tell(trial, ended, _value(ended, objective))
                     _check_objective(ended, objective)
@@ -140,7 +141,7 @@ def _ended(
             running[future] = trial
             future.add_done_callback(queue.put)
             continue
-        progress.show(len(running))
+        progress.show({f"trial {trial.number}": "" for trial in running.values()})
         try:
             future = queue.get(timeout=_PAUSE)
         except Empty:

@@ -35,7 +35,17 @@ def read_sweep(folder: str | Path) -> pd.DataFrame:
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give the one that a sweep was told to write to")
-    return table(sorted(find_runs(folder).values(), key=lambda run: (run.get("started") or "", run["name"])))
+    return table(in_order(find_runs(folder)))
+
+
+def in_order(runs: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs as they were started."""
+    return sorted(runs.values(), key=lambda run: (run.get("started") or "", run["name"]))
+
+
+def results_of(runs: pd.DataFrame) -> list[str]:
+    """The columns of a table of runs that are results."""
+    return [name for name in runs if name not in {*_FIRST, *_LAST, *runs.attrs["parameters"]}]
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
