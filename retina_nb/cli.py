@@ -93,12 +93,23 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=rnb.__version__)
     commands = whole.add_subparsers(required=True, metavar="COMMAND")
 
-    run = commands.add_parser("run", help="run a notebook with other parameters", description=_run.__doc__)
+    run = commands.add_parser(
+        "run",
+        help="run a notebook with other parameters",
+        description=_run.__doc__,
+        epilog="Example: retina-nb run notebooks/01_train_a_twin.ipynb -p max_epochs=3 -o runs/quick",
+    )
     run.set_defaults(command=_run)
     run.add_argument("notebook", type=Path, metavar="NOTEBOOK", help="an .ipynb, or its source, a .py")
-    add_values(run, "parameters", "set a parameter: 3, 1e-3, true, a_name, '[1, 2]', '{seed: 1}'")
+    add_values(run, "parameters", "set a parameter; VALUE is text or YAML: 3, 1e-3, true, '[1, 2]', '{seed: 1}'")
     run.add_argument(
-        "-f", dest="files", type=Path, action="append", default=[], metavar="FILE", help="set those in a YAML file"
+        "-f",
+        dest="files",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="set the parameters in a YAML file of lines 'name: value'",
     )
     run.add_argument("-o", dest="output", type=Path, metavar="DIR", help="the run's folder (default: runs/NOTEBOOK)")
 
@@ -112,17 +123,23 @@ def parser() -> argparse.ArgumentParser:
     fetch.add_argument("--data-dir", type=Path, metavar="DIR", help="where to put it (default: the cache)")
     add_values(fetch, "settings", "another setting of load_recordings, e.g. '-p species marmoset'")
 
-    datasets = commands.add_parser("datasets", help="list the datasets")
+    datasets = commands.add_parser(
+        "datasets", help="list the datasets", description="List the datasets that load_recordings and fetch know."
+    )
     datasets.set_defaults(command=lambda _: _print_table(rnb.datasets()))
-    presets = commands.add_parser("presets", help="list the presets of models")
+    presets = commands.add_parser(
+        "presets", help="list the presets of models", description="List the architectures that build_twin knows."
+    )
     presets.set_defaults(command=lambda _: _print_table(rnb.presets()))
 
-    zoo = commands.add_parser("zoo", help="list the published twins")
+    zoo = commands.add_parser(
+        "zoo", help="list the published twins", description="List the published twins that load_twin knows by name."
+    )
     zoo.set_defaults(command=lambda _: _print_table(rnb.zoo()))
-    card = commands.add_parser("card", help="tell what a twin is", description=_card.__doc__)
+    card = commands.add_parser("card", help="describe a twin", description=_card.__doc__)
     card.set_defaults(command=_card)
     card.add_argument("twin", metavar="TWIN", help="a .safetensors or .ckpt file, or a name that 'retina-nb zoo' lists")
-    convert = commands.add_parser("convert", help="turn a checkpoint into ours", description=_convert.__doc__)
+    convert = commands.add_parser("convert", help="convert a checkpoint of OpenRetina", description=_convert.__doc__)
     convert.set_defaults(command=_convert)
     convert.add_argument("theirs", metavar="CHECKPOINT", help="a .ckpt file of OpenRetina, or a published name")
     convert.add_argument("ours", type=Path, metavar="FILE", help="the .safetensors file to write")
@@ -130,8 +147,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
-    """Run a notebook and keep the executed copy, with what it saved, in a folder. Later parameters win over earlier
-    ones, and -p over -f."""
+    """Run a notebook and keep the executed copy, and what the notebook saves, in a folder. Where a parameter is set
+    twice, the last one counts, and -p counts more than -f. Ctrl-C ends the run; the copy so far is kept as
+    NAME.failed.ipynb."""
     from retina_nb.sweeps import NotebookFailed, notebook_parameters, run_notebook  # it takes a second
 
     defaults = notebook_parameters(options.notebook)
@@ -185,7 +203,8 @@ def _parameter_file(path: Path, defaults: Mapping[str, Any]) -> dict[str, Any]:
 
 def _print_run(folder: Path) -> None:
     """Tell what a run left in its folder and, if it saved scores, how good they are against their ceiling."""
-    from retina_nb.sweeps.records import read_results, results_fault
+    from retina_nb.sweeps.records import results_fault
+    from retina_nb.sweeps.runs import read_results
 
     print(f"in {folder}:")
     for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):

@@ -32,7 +32,7 @@ def add_values(parser: argparse.ArgumentParser, dest: str, help: str) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"{help}; 'NAME VALUE' will do",
+        help=f"{help}; or NAME VALUE",
     )
 
 

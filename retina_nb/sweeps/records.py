@@ -24,7 +24,7 @@ def read_status(home: Path) -> dict[str, Any]:
         Damaged: if it cannot be read, or does not say which status and which parameters.
         FileNotFoundError: if there is none.
     """
-    found = _read_object(home / STATUS)
+    found = read_object(home / STATUS)
     if found.get("status") not in _STATUSES or not isinstance(found.get("parameters"), dict):
         raise Damaged(f"{STATUS} does not tell the status and the parameters of a run")
     return {"status": found["status"], "parameters": found["parameters"]} | {
@@ -34,18 +34,10 @@ def read_status(home: Path) -> dict[str, Any]:
     }
 
 
-def read_results(home: Path) -> dict[str, Any]:
-    """What the notebook of a run wrote to ``results.json``; nothing if that is not there or damaged."""
-    try:
-        return _read_object(home / RESULTS)
-    except (FileNotFoundError, Damaged):
-        return {}
-
-
 def results_fault(home: Path) -> str | None:
     """Why ``results.json`` cannot be read, where there is one that cannot."""
     try:
-        _read_object(home / RESULTS)
+        read_object(home / RESULTS)
     except FileNotFoundError:
         return None
     except Damaged as damage:
@@ -77,7 +69,13 @@ def scalars(results: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path) -> dict[str, Any]:
+    """The names and values in a file of JSON.
+
+    Raises:
+        Damaged: if it has anything else, or cannot be read.
+        FileNotFoundError: if there is none.
+    """
     try:
         about = path.stat()
         if not path.is_file():

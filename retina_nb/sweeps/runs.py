@@ -35,7 +35,16 @@ from retina_nb.sweeps.notebooks import (
     working_folder,
 )
 from retina_nb.sweeps.progress import CellProgress
-from retina_nb.sweeps.records import LOG, STATUS, Damaged, last_line, read_status, results_fault
+from retina_nb.sweeps.records import (
+    LOG,
+    RESULTS,
+    STATUS,
+    Damaged,
+    last_line,
+    read_object,
+    read_status,
+    results_fault,
+)
 
 
 def run_name(notebook: str | Path, parameters: Mapping[str, Any] | None = None) -> str:
@@ -169,6 +178,14 @@ def discard_complete(folder: Path, names: Iterable[str]) -> None:
             with claim(folder, name, wait=False) as claimed:
                 if claimed:
                     _discard(folder / name)
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """What the notebook of a run wrote to ``results.json``; nothing if that is not there or damaged."""
+    try:
+        return read_object(folder / RESULTS)
+    except (FileNotFoundError, Damaged):
+        return {}
 
 
 @contextmanager

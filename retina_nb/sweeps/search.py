@@ -16,13 +16,15 @@ from optuna.trial import Trial
 from retina_nb.errors import UserError, unknown
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters, working_folder
-from retina_nb.sweeps.records import read_results, scalars
-from retina_nb.sweeps.runs import find_runs, run_name, run_once
+from retina_nb.sweeps.records import scalars
+from retina_nb.sweeps.report import cell, write_csv
+from retina_nb.sweeps.runs import find_runs, read_results, run_name, run_once
 from retina_nb.sweeps.space import Space, checked_space, default_space, read_space
 from retina_nb.sweeps.study import SharedStudy
 from retina_nb.sweeps.tasks import outcome, threads
 from retina_nb.sweeps.watch import SweepProgress
 
+_SHOWN = 10  # of the best trials
 _PAUSE = 0.5  # seconds between looks at the cluster
 
 
@@ -102,6 +104,7 @@ def search(
         progress.close()
         found = study.table(objective, checked)
         print(_summary(found, study, objective))
+        print(write_csv(found, folder / "trials.csv"))
     return found
 
 
@@ -176,10 +179,17 @@ def _leader(study: SharedStudy, objective: str) -> str:
     return f"best {objective} {best.values[0]:.4g} in trial {best.number}" if best else ""
 
 
+def _overview(trials: pd.DataFrame, objective: str, minimizes: bool) -> str:
+    """The best trials, with what was drawn for them."""
+    done = trials[trials["status"] == "complete"].sort_values(objective, ascending=minimizes, kind="stable")
+    return done[[objective, *trials.attrs["parameters"], "epochs", "seconds"]].head(_SHOWN).map(cell).to_string()
+
+
 def _summary(trials: pd.DataFrame, study: SharedStudy, objective: str) -> str:
     """What became of the trials, where to look at those that are not complete, and the best."""
     counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    lines = [f"in {study.folder}: {counts or 'no trials'}"]
+    lines = [_overview(trials, objective, study.minimizes), ""] if study.best() else []
+    lines.append(f"in {study.folder}: {counts or 'no trials'}")
     runs = find_runs(study.folder)
     for number, trial in trials[trials["status"] == "failed"].iterrows():
         lines.append(f"  trial {number}, run {trial['run']}, failed: {trial['error']}")
@@ -189,6 +199,5 @@ def _summary(trials: pd.DataFrame, study: SharedStudy, objective: str) -> str:
     if best := study.best():
         home = study.folder / trials.loc[best.number, "run"]
         lines.append(f"best is trial {best.number}, {objective} {best.values[0]:.4g}, in {home}:")
-        drawn = best.params.items()
-        lines += [f"  {label}: {f'{value:.4g}' if isinstance(value, float) else value}" for label, value in drawn]
+        lines += [f"  {label}: {cell(value)}" for label, value in best.params.items()]
     return "\n".join(lines)

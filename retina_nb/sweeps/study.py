@@ -117,10 +117,14 @@ class SharedStudy:
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
+    @property
+    def minimizes(self) -> bool:
+        return self.study.direction is StudyDirection.MINIMIZE
+
     def best(self) -> FrozenTrial | None:
         """The best of the trials that are complete."""
         done = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
-        sign = 1 if self.study.direction is StudyDirection.MAXIMIZE else -1
+        sign = -1 if self.minimizes else 1
         return max(done, key=lambda trial: sign * trial.values[0], default=None)
 
     def lost(self) -> list[int]:

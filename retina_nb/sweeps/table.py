@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 
 from retina_nb.errors import UserError
-from retina_nb.sweeps.records import read_results, scalars
-from retina_nb.sweeps.runs import find_runs
+from retina_nb.sweeps.records import scalars
+from retina_nb.sweeps.runs import find_runs, read_results
 
 _FIRST = ["status", "seconds"]
 _LAST = ["peak_memory_gb", "device", "host", "started", "error", "notebook"]

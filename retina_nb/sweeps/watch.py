@@ -9,8 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from retina_nb.sweeps.records import read_results, scalars
+from retina_nb.sweeps.records import scalars
 from retina_nb.sweeps.report import cell
+from retina_nb.sweeps.runs import read_results
 
 _SHARE = re.compile(r"epoch \d+/\d+|\d+ ?%")  # of what a run prints
 
