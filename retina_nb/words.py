@@ -166,7 +166,7 @@ def from_word(word: str, what: str, default: Any = None) -> Any:
     quoted = len(word) > 1 and word[0] == word[-1] and word[0] in "'\""
     if isinstance(default, str) and not quoted:
         return word
-    if not quoted and re.search(r"\s#", word) and word[0] not in "[{'\"":
+    if not quoted and re.search(r"(^|\s)#", word) and word[0] not in "[{'\"":
         return word
     try:
         return from_yaml(word, what, default)

@@ -108,6 +108,7 @@ def test_what_is_text_by_default_is_text(runs, text):
         ("rate", "1", 1),
         ("anything", "2021-07-13", "2021-07-13"),
         ("anything", "runs/run #3/a", "runs/run #3/a"),
+        ("anything", "# 3", "# 3"),
         ("anything", "null", None),
         ("anything", "[1, 'a']", [1, "a"]),
         ("flag", "no", False),

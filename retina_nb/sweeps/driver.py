@@ -1,6 +1,6 @@
 """Sweeps: many runs of a notebook, of which nothing can stop more than those that are at it."""
 
-import math
+import os
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +11,7 @@ import pandas as pd
 
 from retina_nb.errors import UserError
 from retina_nb.sweeps.notebooks import make_writable, run_time, working_folder
-from retina_nb.sweeps.parameters import check_overrides, combined, varying
+from retina_nb.sweeps.parameters import check_overrides, check_timeout, combined, varying
 from retina_nb.sweeps.records import last_line
 from retina_nb.sweeps.report import CSV, summary, write_csv
 from retina_nb.sweeps.runs import discard_complete, find_runs, name_runs, read_run
@@ -76,8 +76,7 @@ def sweep(
     """
     here = working_folder()
     notebook, folder = here / notebook, here / folder
-    if timeout is not None and not 0 < timeout < math.inf:
-        raise UserError(f"timeout must be a positive number of seconds, not {timeout}")
+    check_timeout(timeout)
     runs = name_runs(notebook, combined(parameters or {}, grid or {}, sets))
     names = varying(runs.values())
     if not (resume or dry_run):
@@ -137,10 +136,12 @@ def _tell(
 
 def _under_way(folder: Path, before: Mapping[str, dict[str, Any]], names: Collection[str]) -> dict[str, str]:
     """The runs that have begun and not ended since, each with the last line that it printed."""
+    try:
+        there = os.listdir(folder)
+    except OSError:  # somebody removed it
+        return {}
     found = {}
-    for name in names:
-        if not (folder / name).is_dir():
-            continue
+    for name in {*there}.intersection(names):
         run = read_run(folder / name)
         if run["status"] == "interrupted" and run.get("attempt") != before.get(name, {}).get("attempt"):
             found[name] = last_line(folder / name)
@@ -181,5 +182,5 @@ def _plan(
         return "\n".join([*lines, f"no run is complete in this folder; {told}"])
     each = median(seconds)
     how = f"with {at_once} at once" if at_once > 1 else "one after the other"
-    total = duration(math.ceil(todo / max(1, at_once)) * each)
+    total = duration(-(-todo // max(1, at_once)) * each)
     return "\n".join([*lines, f"about {total} {how} ({duration(each)} a run, as the complete ones had)"])

@@ -119,6 +119,8 @@ def execute(
             raise NotebookFailed(str(error) if timeout is None else limit, failed) from error
         except _Exit as error:
             raise NotebookFailed(str(error), failed) from None
+        except UnicodeEncodeError as error:
+            raise UserError(f"cannot run {source} in {output}: {error.object!r} is not text") from error
         except OSError as error:
             where = f" ({error.filename})" if error.filename else ""
             raise UserError(f"cannot run {source.name} in {output}: {error.strerror or error}{where}") from error

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from math import prod
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +91,16 @@ def check_overrides(sets: Iterable[Parameters]) -> None:
 
                 load_preset(preset, [str(override) for override in overrides])
                 done.append((preset, overrides))
+
+
+def check_timeout(timeout: float | None) -> None:
+    """A limit of time (s), if there is one, is positive and finite.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if timeout is not None and not 0 < timeout < inf:
+        raise UserError(f"timeout must be a positive number of seconds, not {timeout}")
 
 
 def varying(sets: Iterable[Parameters]) -> list[str]:

@@ -9,7 +9,7 @@ STATUS, LOG, RESULTS = "status.json", "log.txt", "results.json"
 
 _STATUSES = ("complete", "failed", "interrupted", "pruned")
 _LARGEST = 50_000_000  # bytes; a file beyond that is no list of results
-_TEXT = ("name", "error", "device", "host", "version", "started", "source", "notebook", "attempt")
+_TEXT = ("error", "device", "host", "version", "started", "source", "notebook", "attempt")
 _NUMBERS = ("seconds", "peak_memory_gb")
 
 

@@ -142,8 +142,11 @@ def read_run(home: Path) -> dict[str, Any]:
     if known["status"] == "interrupted" and not known["error"]:
         line = last_line(home)
         known["error"] = f"interrupted after {line!r}" if line else "interrupted at its start"
-    name = known.get("name") or home.name.partition(".")[0]
-    return known | {"name": name, "folder": str(home), "notebook": str(_copy(home, known.get("notebook")))}
+    return known | {
+        "name": home.name.partition(".")[0],
+        "folder": str(home),
+        "notebook": str(_copy(home, known.get("notebook"))),
+    }
 
 
 def _copy(home: Path, name: str | None) -> Path:

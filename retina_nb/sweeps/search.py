@@ -16,6 +16,7 @@ from optuna.trial import Trial
 from retina_nb.errors import UserError, unknown
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters, working_folder
+from retina_nb.sweeps.parameters import check_timeout
 from retina_nb.sweeps.records import scalars
 from retina_nb.sweeps.report import cell, write_csv
 from retina_nb.sweeps.runs import find_runs, read_results, run_name, run_once
@@ -82,6 +83,7 @@ def search(
     source, folder, given = here / notebook, here / folder, dict(parameters or {})
     if trials < 1:
         raise UserError(f"a search needs at least one trial, not {trials}")
+    check_timeout(timeout)
     checked = checked_space(source, given, _given_space(source, given, space))
     make_writable(folder)
     as_kept = json.loads(json.dumps(checked.given))  # keys become text

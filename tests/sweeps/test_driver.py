@@ -367,6 +367,15 @@ def test_times_are_said_as_people_do(seconds, said):
     assert watch.duration(seconds) == said
 
 
+def test_a_finished_sweep_is_told_of_without_the_libraries_that_run_things(notebook, folder, here, instant):
+    rnb.sweep(notebook, folder, grid={"seed": [0, 1]})
+    words = ["sweep", str(notebook), "-o", str(folder), "-g", "seed=0,1"]
+    script = f"import sys; from retina_nb.cli import main; assert main({words!r}) == 0; "
+    script += "print({'torch', 'dask', 'distributed', 'papermill', 'optuna'} & sys.modules.keys())"
+    told = subprocess.check_output([sys.executable, "-c", script], text=True).splitlines()
+    assert told[-3:] == [f"in {folder}: 2 complete", f"the whole table is in {folder / 'runs.csv'}", "set()"]
+
+
 def test_the_table_is_read_without_the_libraries_that_run_things():
     script = "import sys, retina_nb.sweeps.table; print({'dask', 'distributed', 'torch'} & sys.modules.keys())"
     assert subprocess.check_output([sys.executable, "-c", script], text=True) == "set()\n"

@@ -117,7 +117,7 @@ def test_a_damaged_file_costs_its_own_run_and_no_other(leave, folder, name, cont
 def test_odd_values_in_a_status_and_deep_results_are_no_trouble(leave, folder):
     leave("a" * 16, "complete", "2026-11-24T10:00:01", {"seed": 0}, {"score": 1.0})
     home = folder / ("a" * 16)
-    odd = {"started": 5, "seconds": "long", "notebook": "../../elsewhere.ipynb", "name": ["a"], "error": {}}
+    odd = {"started": 5, "seconds": "long", "notebook": "../../elsewhere.ipynb", "name": "../b", "error": {}}
     (home / "status.json").write_text(json.dumps(GOOD | odd))
     (home / "results.json").write_text('{"a": ' * 900 + "1" + "}" * 900)
     table = rnb.read_sweep(folder)
