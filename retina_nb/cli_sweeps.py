@@ -1,6 +1,7 @@
 """The commands of `retina-nb` that run a notebook many times."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,12 @@ from retina_nb.words import add_values, from_word
 
 def add_commands(commands: Any) -> None:
     """Add them to the commands of a parser."""
-    sweep = commands.add_parser("sweep", help="run a notebook with many parameters", description=_sweep.__doc__)
+    sweep = commands.add_parser(
+        "sweep",
+        help="run a notebook with every combination of parameters",
+        description=_sweep.__doc__,
+        epilog="Example: retina-nb sweep notebooks/01_train_a_twin.ipynb -g seed=0,1,2 -g max_epochs=5,10",
+    )
     sweep.set_defaults(command=_sweep)
     sweep.add_argument(
         "-g",
@@ -18,27 +24,31 @@ def add_commands(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME=VALUES",
-        help="values to combine with those of every other -g: seed=0,1,2 or, if they have commas, 'sizes=[5,7]|[7,9]'",
+        help="the values of a parameter, to combine with those of every other -g: seed=0,1,2 or, if they have commas, "
+        "'sizes=[5,7]|[7,9]'",
     )
     sweep.add_argument(
         "--file",
         type=Path,
         metavar="FILE",
-        help="sets of parameters, to combine with the grid: a YAML list of them, or a grid, 'seed: [0, 1, 2]'",
+        help="a YAML file with a list of sets of parameters, or with a grid, 'seed: [0, 1, 2]'; -g multiplies it",
     )
     sweep.add_argument(
         "--resume",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="leave alone what is complete (default), or discard it and do it again",
+        help="keep complete runs (default), or discard them and run all again",
     )
-    sweep.add_argument("--dry-run", action="store_true", help="only tell which runs there would be, and how long")
+    sweep.add_argument("--dry-run", action="store_true", help="only list the runs, and how long they would take")
     sweep.add_argument(
-        "--best", default="validation_correlation", metavar="RESULT", help="show the largest one (default: %(default)s)"
+        "--best",
+        default="validation_correlation",
+        metavar="RESULT",
+        help="the result to sort runs by, outer.inner if it is nested (default: %(default)s)",
     )
     add_common(sweep, "sweep")
 
-    search = commands.add_parser("search", help="find the best parameters of a notebook", description=_search.__doc__)
+    search = commands.add_parser("search", help="search for the best parameters", description=_search.__doc__)
     search.set_defaults(command=_search)
     search.add_argument(
         "--space",
@@ -57,8 +67,8 @@ def add_commands(commands: Any) -> None:
     )
     search.add_argument("--minimize", action="store_true", help="make it as small as possible")
     search.add_argument("--trials", type=int, default=50, metavar="N", help="trials in all (default: %(default)s)")
-    search.add_argument("--seed", type=int, default=0, metavar="N", help="of what is drawn (default: %(default)s)")
-    search.add_argument("--no-pruning", action="store_true", help="end no trial before its last epoch")
+    search.add_argument("--seed", type=int, default=0, metavar="N", help="of the random draws (default: %(default)s)")
+    search.add_argument("--no-pruning", action="store_true", help="train every trial to its last epoch")
     add_common(search, "search")
 
 
@@ -77,7 +87,9 @@ def add_common(parser: argparse.ArgumentParser, kind: str) -> None:
         metavar="NAME=VALUE",
         help="do the runs in jobs of SLURM, with options of dask_jobqueue.SLURMCluster: queue=gpu cores=4 memory=16GB",
     )
-    parser.add_argument("--timeout", type=float, metavar="SECONDS", help="the most that a run may take")
+    parser.add_argument(
+        "--timeout", type=float, metavar="SECONDS", help="stop a run that takes longer (default: no limit)"
+    )
 
 
 def where(options: argparse.Namespace) -> dict[str, Any]:
@@ -91,23 +103,26 @@ def where(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def same_for_all(options: argparse.Namespace) -> dict[str, Any]:
+def same_for_all(options: argparse.Namespace, defaults: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters of all runs."""
-    return {name: from_word(value, f"the value of {name}") for name, value in options.parameters}
+    return {name: from_word(value, f"the value of {name}", defaults.get(name)) for name, value in options.parameters}
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    """Run a notebook with every combination of parameters, several runs at once, each in a folder of its own. The same
-    command again does what is not complete. The exit status is 1 if a run is not complete at the end."""
-    from retina_nb.sweeps.driver import sweep  # papermill and Dask take a while to import
+    """Run a notebook with every combination of parameters, several runs at once, each in a folder of its own. At the
+    end, a table of all runs is printed and written to runs.csv. Ctrl-C stops the sweep; the same command again runs
+    what is not complete. The exit status is 1 if a run is not complete at the end."""
+    from retina_nb.sweeps import notebook_parameters  # pandas takes a while to import
+    from retina_nb.sweeps.driver import sweep
     from retina_nb.sweeps.parameters import grid_from_words, read_sets
 
+    defaults = notebook_parameters(options.notebook)
     runs = sweep(
         options.notebook,
         options.output or Path("runs") / f"{options.notebook.stem}_sweep",
-        parameters=same_for_all(options),
-        grid=grid_from_words(options.grid),
-        sets=read_sets(options.file) if options.file else (),
+        parameters=same_for_all(options, defaults),
+        grid=grid_from_words(options.grid, defaults),
+        sets=read_sets(options.file, defaults) if options.file else (),
         best=options.best,
         resume=options.resume,
         dry_run=options.dry_run,
@@ -117,9 +132,10 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _search(options: argparse.Namespace) -> int:
-    """Find the parameters of a notebook with which a result is best, by Optuna, several runs at once. The same command
-    again goes on where it was interrupted, and may be at work on several machines in one folder. The exit status is 1
-    if no trial is complete at the end."""
+    """Search for the parameters of a notebook with which a result is best, by Optuna, several runs at once. Ctrl-C
+    stops the search; the same command again goes on, and several machines may share one folder. The exit status is 1 if
+    no trial is complete at the end."""
+    from retina_nb.sweeps import notebook_parameters
     from retina_nb.sweeps.search import search
 
     trials = search(
@@ -129,7 +145,7 @@ def _search(options: argparse.Namespace) -> int:
         objective=options.objective,
         minimize=options.minimize,
         trials=options.trials,
-        parameters=same_for_all(options),
+        parameters=same_for_all(options, notebook_parameters(options.notebook)),
         seed=options.seed,
         prune=not options.no_pruning,
         **where(options),

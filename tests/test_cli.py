@@ -1,6 +1,10 @@
 """The command as a person uses it: what it prints, where, and its exit status."""
 
+import errno
 import json
+import os
+import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +70,170 @@ def test_values_are_yaml_and_the_last_word_wins(runs):
     words = "run 01_tiny.py -p name 1 -p name=null -f a.yaml -f b.yaml -p layers [3,4] -p epochs 1e3 -o runs/x"
     assert main(words.split()) == 0
     assert runs == [
-        ("01_tiny.py", "runs/x", {"epochs": 1000.0, "rate": 1e-4, "name": None, "layers": [3, 4]}),
+        ("01_tiny.py", "runs/x", {"epochs": 1000.0, "rate": 1e-4, "name": "null", "layers": [3, 4]}),
     ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "20210713_1",
+        "01",
+        "no",
+        "2021-07-13",
+        "2024-13-45",
+        "1e5",
+        "runs/run #3/t.safetensors",
+        "!!int x",
+        "a: b",
+        "",
+        "-1",
+    ],
+)
+def test_what_is_text_by_default_is_text(runs, text):
+    assert main(["run", "01_tiny.py", "-p", "name", text]) == 0
+    assert main(["run", "-p", f"name={text}", "01_tiny.py", "-o", "quoted", "-p", "name", f'"{text}"']) == 0
+    Path("a.yaml").write_text(f"name: {text}\n" if text[:1].isalnum() and "#" not in text and ":" not in text else "")
+    assert main(["run", "01_tiny.py", "-f", "a.yaml", "-o", "file"]) == 0
+    assert [given.get("name", text) for _, _, given in runs] == [text] * 3
+
+
+@pytest.mark.parametrize(
+    ("name", "word", "value"),
+    [
+        ("epochs", "010", 10),
+        ("epochs", "0x10", 16),
+        ("rate", "-1e-3", -1e-3),
+        ("rate", "-inf", float("-inf")),
+        ("rate", "1", 1),
+        ("anything", "2021-07-13", "2021-07-13"),
+        ("anything", "runs/run #3/a", "runs/run #3/a"),
+        ("anything", "# 3", "# 3"),
+        ("anything", "null", None),
+        ("anything", "[1, 'a']", [1, "a"]),
+        ("flag", "no", False),
+        ("flag", "TRUE", True),
+        ("names", "[01, no, 20210713_1]", ["01", "no", "20210713_1"]),
+        ("layers", "[01, 2]", [1, 2]),
+        ("settings", "{name: 01, n: 01}", {"name": "01", "n": 1}),
+    ],
+)
+def test_other_values_are_yaml_without_its_oddities(runs, name, word, value):
+    defaults = 'anything = None\nflag = False\nnames = ["a"]\nsettings = {"name": "a", "n": 1}\n'
+    Path("01_tiny.py").write_text(NOTEBOOK.replace("epochs = 2\n", "epochs = 2\n" + defaults))
+    assert main(["run", "01_tiny.py", "-p", name, word]) == 0
+    assert runs[0][2] == {name: value}
+    if name != "anything":
+        Path("a.yaml").write_text(f"{name}: {word}\n")
+        assert main(["run", "01_tiny.py", "-f", "a.yaml", "-o", "file"]) == 0
+        assert runs[1][2] == {name: value}
+
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (BOMB, "has more than 100000 values"),
+        (BOMB.replace("[", "{k: ").replace("]", "}").replace(", ", ", k: "), "has"),
+        ("layers: &a [*a]", "holds itself"),
+        ("epochs: &a {<<: *a}", "holds itself"),
+        ("layers: " + "[" * 3000 + "]" * 3000, "nested too deeply"),
+        ("layers: " + "[" * 60 + "]" * 60, "more than 50 lists in each other"),
+        ("epochs: !!int x", "not YAML"),
+        ("epochs: !!float x", "not YAML"),
+        ("epochs: !!bool maybe", "not YAML"),
+        ("epochs: !!timestamp x", "not YAML"),
+        ("epochs: !!python/object/apply:os.getcwd []", "not YAML"),
+        ("epochs: " + "9" * 5000, "not YAML"),
+        ("epochs: 1\nepochs: 2", "has epochs twice"),
+        ("epochs: 2024-13-45", "cannot be the str '2024-13-45'"),
+        ("rate: 1" + "0" * 400, "cannot be the int 1000"),
+        ("a" * 1_100_000, "it has more than 1 MB"),
+    ],
+)
+def test_a_file_that_no_memory_holds_or_no_value_is_is_one_line(capsys, text, complaint):
+    Path("a.yaml").write_text(text)
+    assert main(["run", "01_tiny.py", "-f", "a.yaml"]) == 2
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert len(error.splitlines()) == 1
+    assert len(error) < 700
+
+
+@pytest.mark.parametrize(
+    "word", ["!!int abc", "!!float abc", "!!bool maybe", "!!timestamp abc", "9" * 5000, "[" * 3000]
+)
+def test_a_word_that_is_no_value_is_one_line(capsys, word):
+    assert main(["run", "01_tiny.py", "-p", "layers", word]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("retina-nb: ")
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["run", "01_tiny.py", "epochs=3"], "to set a parameter, write -p epochs=3"),
+        (["run", "01_tiny.py", "-p", "epochs"], "'epochs' has no value: write NAME=VALUE"),
+        (["run", "01_tiny.py", "-p"], "expected one argument"),
+        (["run", "01_tiny.py", "--wrong"], "unrecognized arguments: --wrong\n"),
+    ],
+)
+def test_words_that_fit_nowhere_come_with_a_hint(capsys, words, hint):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert hint in capsys.readouterr().err
+
+
+def test_a_terminal_without_greek_and_a_reader_that_leaves(folder):
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"}
+    script = "import sys; from retina_nb import cli; cli._print_table = lambda _: print('5 \\xb5m') or 0; "
+    script += "sys.exit(cli.main())"
+    shown = subprocess.run([sys.executable, "-c", script, "datasets"], capture_output=True, env=environment, check=True)
+    assert shown.stdout == b"5 \\xb5m\n"
+    script = script.replace("print('5 \\xb5m')", "print('line\\n' * 100_000)")
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(
+        [sys.executable, "-c", script, "datasets"], stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert (gone.returncode, gone.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_that_ends_it_is_told(monkeypatch, capsys, number):
+    monkeypatch.setattr(sweeps, "run_notebook", lambda *_: os.kill(os.getpid(), number))
+    assert main(["run", "01_tiny.py"]) == 128 + number
+    assert capsys.readouterr().err == f"retina-nb: ended by {number.name}\n"
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+def test_a_full_disk_and_a_deleted_working_folder_are_one_line(folder, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "runs/x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeps, "run_notebook", full)
+        assert main(["run", "01_tiny.py"]) == 1
+    assert capsys.readouterr().err == "retina-nb: No space left on device: runs/x\n"
+    gone = folder / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert main(["run", str(folder / "01_tiny.py")]) == 2
+    assert "was deleted: change to another one" in capsys.readouterr().err
+
+
+def test_a_preset_that_is_not_there_is_noticed_before_anything_runs(folder, capsys):
+    Path("01_tiny.py").write_text(NOTEBOOK.replace("epochs = 2\n", 'preset = "simulated_retina"\noverrides = []\n'))
+    assert main(["run", "01_tiny.py", "-p", "preset", "simulated_retna"]) == 2
+    assert "did you mean 'simulated_retina'?" in capsys.readouterr().err
+    assert not Path("runs").exists()
 
 
 def test_without_an_output_folder_the_run_is_named_after_its_notebook(runs):
@@ -214,7 +380,8 @@ def test_tables_name_and_describe_each_row(command, capsys):
     out = capsys.readouterr().out
     for name, row in getattr(rnb, command)().iterrows():
         assert f"{name}: {row['summary']}" in out.splitlines()
-        assert all(str(value) in out for value in row)
+        assert all(str(value) in out for value in row if isinstance(value, str | int))
+    assert not re.search(r"\bnan\b|\bNone\b|<NA>|rate \d+\.\d{6}", out)
 
 
 def test_the_command_starts_without_the_libraries_that_take_seconds():

@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from retina_nb.sweeps.machine import gpus
 RUN_GB = 2.0  # that a run may take, where nobody says how many there shall be at once
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _LOGS = logging.CRITICAL  # of Dask: what matters of it, the sweep tells
+_SAFE = "PYTHONSAFEPATH"
 _SECONDS = 20  # for a scheduler to answer
 
 
@@ -87,10 +89,33 @@ def local_workers(runs: int, workers: int | None) -> dict[int, Any]:
     return nannies
 
 
-def _local(runs: int, workers: int | None) -> SpecCluster:
+@contextmanager
+def _local(runs: int, workers: int | None) -> Iterator[SpecCluster]:
     here = {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}
     scheduler = {"cls": Scheduler, "options": here}
-    return SpecCluster(workers=local_workers(runs, workers), scheduler=scheduler, silence_logs=_LOGS)
+    # A file of the working folder must not pass for a standard module in workers; Dask leaves the variable behind.
+    unsafe = os.environ.get(_SAFE)
+    try:
+        with dask.config.set({f"distributed.nanny.pre-spawn-environ.{_SAFE}": "1"}), _ctrl_c_is_ours():
+            cluster = SpecCluster(workers=local_workers(runs, workers), scheduler=scheduler, silence_logs=_LOGS)
+        with cluster:
+            yield cluster
+    finally:
+        os.environ.pop(_SAFE, None)
+        os.environ |= {} if unsafe is None else {_SAFE: unsafe}
+
+
+@contextmanager
+def _ctrl_c_is_ours() -> Iterator[None]:
+    """Have the threads and processes that are started here leave Ctrl-C, which a terminal sends to all, to this one."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _slurm(options: Mapping[str, Any], jobs: int = 0) -> Any:

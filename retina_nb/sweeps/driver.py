@@ -1,28 +1,23 @@
 """Sweeps: many runs of a notebook, of which nothing can stop more than those that are at it."""
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from statistics import median
 from typing import Any
-from uuid import uuid4
 
 import pandas as pd
-from dask.distributed import Client, Future, KilledWorker
 
 from retina_nb.errors import UserError
 from retina_nb.files import absolute_path
-from retina_nb.sweeps.clusters import connected, job_script, runs_at_once
 from retina_nb.sweeps.notebooks import make_writable, run_time
-from retina_nb.sweeps.parameters import check_overrides, combined, varying
-from retina_nb.sweeps.runs import discard_complete, find_runs, name_runs, run_once
-from retina_nb.sweeps.table import table
+from retina_nb.sweeps.parameters import check_overrides, check_timeout, combined, varying
+from retina_nb.sweeps.records import last_line
+from retina_nb.sweeps.report import CSV, summary, write_csv
+from retina_nb.sweeps.runs import discard_complete, find_runs, name_runs, read_run
+from retina_nb.sweeps.table import in_order, table
 from retina_nb.sweeps.watch import SweepProgress, duration, label
-
-_PAUSE = 0.5  # seconds between looks at the cluster
 
 
 def sweep(
@@ -44,10 +39,15 @@ def sweep(
 
     Runs that are complete are not repeated, so that the same call takes up a sweep that was interrupted; any number of
     these calls may be at work in one folder. A run that fails stops no other. Whatever happens to workers, to the
-    scheduler or to this process, only runs that are under way are lost. What is left is printed.
+    scheduler or to this process, only runs that are under way are lost. At the end, a table of the runs is printed, and
+    what is left; the whole table of the folder is written to ``runs.csv`` in it.
+
+    Notebooks run in the working directory of this process, as by `run_notebook`; what they write should go to their
+    ``output_dir``, or runs would write to one file at a time.
 
     The runs are tasks of Dask. A script that calls this must be guarded by ``if __name__ == "__main__":``, because
-    worker processes import it. Workers elsewhere need this package, and the same paths to `notebook` and `folder`.
+    worker processes import it. Workers elsewhere need this package, and the same paths to `notebook`, `folder` and the
+    working directory.
 
     Args:
         notebook: a notebook, ``.ipynb`` or ``.py``.
@@ -61,7 +61,7 @@ def sweep(
         slurm: options of ``dask_jobqueue.SLURMCluster``, to do the runs in `workers` jobs of SLURM, by default one for
             each run. ``cores`` are those of one run.
         timeout: the most that a run may take (s).
-        best: the result whose largest value is shown while it goes on.
+        best: the result by which runs are sorted at the end, and whose largest value is shown before.
         resume: whether what is complete is left alone. Otherwise it is discarded and done again, as after a change that
             a run's name does not depend on, such as of data or of modules that the notebook imports.
         dry_run: only print which runs there would be, how long they would take and, for SLURM, the script of a job.
@@ -75,15 +75,18 @@ def sweep(
             the arguments have the same one, the folder cannot be written or there is no such cluster.
         KeyboardInterrupt: if it is interrupted, when it has told what is left.
     """
-    folder = absolute_path(folder)
+    notebook, folder = absolute_path(notebook), absolute_path(folder)
+    check_timeout(timeout)
     runs = name_runs(notebook, combined(parameters or {}, grid or {}, sets))
-    check_overrides(runs.values())
     names = varying(runs.values())
     if not (resume or dry_run):
         discard_complete(folder, runs)
     before = find_runs(folder) if folder.is_dir() and (resume or not dry_run) else {}
     todo = {name: given for name, given in runs.items() if before.get(name, {}).get("status") != "complete"}
+    check_overrides(todo.values())
     if dry_run:
+        from retina_nb.sweeps.clusters import job_script, runs_at_once  # Dask takes seconds to import
+
         at_once = runs_at_once(len(todo), workers=workers, scheduler=scheduler, slurm=slurm)
         print(_plan(runs, before, names, at_once, run_time(notebook)))
         if slurm is not None:
@@ -96,96 +99,53 @@ def sweep(
     try:
         with closing(progress):
             if todo:
-                with connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
+                from retina_nb.sweeps import tasks
+
+                def look() -> None:
+                    left = todo.keys() - ended.keys()
+                    progress.show({labels[name]: line for name, line in _under_way(folder, before, left).items()})
+
+                with tasks.connected(len(todo), workers=workers, scheduler=scheduler, slurm=slurm) as client:
                     progress.announce(f"dashboard: {client.dashboard_link}")
-                    for run in _ended(client, notebook, folder, todo, timeout, progress):
+                    do = tasks.run_with(notebook, folder, timeout, absolute_path("."))
+                    for run in tasks.ended_runs(client, do, todo, look):
                         ended[run["name"]] = run
                         progress.end(run)
     except UserError:  # there is no such cluster
         raise
     except BaseException:
-        print(_summary(_left(runs, find_runs(folder), ended), folder, labels))
+        _tell(runs, folder, ended, labels, best)
         raise
-    found = _left(runs, find_runs(folder), ended)
-    print(_summary(found, folder, labels))
-    return found
+    return _tell(runs, folder, ended, labels, best)
 
 
-def _summary(runs: pd.DataFrame, folder: Path, labels: Mapping[str, str]) -> str:
-    """What became of the runs, and where to look at those that are not complete."""
-    counts = runs["status"].value_counts()
-    lines = [f"in {folder}: " + ", ".join(f"{count} {status}" for status, count in counts.items())]
-    for name, run in runs[~runs["status"].isin(["complete", "not started"])].iterrows():
-        lines.append(f"  {labels[name]} is {run['status']}" + (f": {run['error']}" if run["error"] else ""))
-        lines += [f"    {run['notebook']}"] if isinstance(run["notebook"], str) else []
-    if not (runs["status"] == "complete").all():
-        lines.append("the same again does what is not complete")
-    return "\n".join(lines)
-
-
-def _ended(
-    client: Client,
-    notebook: str | Path,
+def _tell(
+    runs: Mapping[str, dict[str, Any]],
     folder: Path,
-    runs: Mapping[str, Mapping[str, Any]],
-    timeout: float | None,
-    progress: SweepProgress,
-) -> Iterator[dict[str, Any]]:
-    """The runs as they end. Those that another driver is at come last, when it is done with them."""
-    elsewhere: list[str] = []
-    for wait in (False, True):
-        names = elsewhere if wait else list(runs)
-        run = partial(run_once, absolute_path(notebook), folder, timeout=timeout, wait=wait)
-        # Keys that no other client has: two drivers at one scheduler would share tasks, and their ends. They are of one
-        # group, for Dask to keep them back until a worker is free: what a worker had when it died counts against it.
-        group = f"run-{uuid4().hex[:8]}"
-        futures = client.map(run, [runs[name] for name in names], key=[(group, name) for name in names], pure=False)
-        of_future = dict(zip(futures, names, strict=True))
-        for future in _done(client, futures, progress):
-            ended = outcome(future, of_future[future])
-            if ended["status"] == "running":
-                elsewhere.append(ended["name"])
-            else:
-                yield ended
+    ended: Mapping[str, dict[str, Any]],
+    labels: Mapping[str, str],
+    best: str,
+) -> pd.DataFrame:
+    """Print what became of the runs, and write down all that are in the folder."""
+    found = find_runs(folder)
+    left = _left(runs, found, ended)
+    print(summary(left, folder, labels, best))
+    print(write_csv(table(in_order(found)), folder / CSV))
+    return left
 
 
-def _done(client: Client, futures: Iterable[Future], progress: SweepProgress) -> Iterator[Future]:
-    """Futures when they are done, or when they never will be because the scheduler is lost."""
-    waiting = set(futures)
-    queue: SimpleQueue[Future] = SimpleQueue()
-    for future in waiting:
-        future.add_done_callback(queue.put)
-    while waiting:
-        try:
-            future = queue.get(timeout=_PAUSE)
-        except Empty:
-            if client.status != "running":
-                yield from waiting
-                return
-            progress.show(min(len(waiting), threads(client)))
-            continue
-        waiting.discard(future)
-        yield future
-
-
-def threads(client: Client) -> int:
-    """How many runs can be at work."""
+def _under_way(folder: Path, before: Mapping[str, dict[str, Any]], names: Collection[str]) -> dict[str, str]:
+    """The runs that have begun and not ended since, each with the last line that it printed."""
     try:
-        return client.scheduler_info(n_workers=0).get("total_threads", 0)
-    except OSError:  # no answer, as when the scheduler is just being lost
-        return 0
-
-
-def outcome(future: Future, name: str) -> dict[str, Any]:
-    lost = {"name": name, "status": "interrupted"}
-    if future.status == "finished":
-        return future.result()
-    if future.status != "error":
-        return lost | {"error": "the scheduler was lost"}
-    error = future.exception()
-    if isinstance(error, KilledWorker):
-        return lost | {"error": "its worker was killed, again and again"}
-    return lost | {"status": "failed", "error": f"{type(error).__name__}: {error}"}
+        there = os.listdir(folder)
+    except OSError:  # somebody removed it
+        return {}
+    found = {}
+    for name in {*there}.intersection(names):
+        run = read_run(folder / name)
+        if run["status"] == "interrupted" and run.get("attempt") != before.get(name, {}).get("attempt"):
+            found[name] = last_line(folder / name)
+    return found
 
 
 def _left(
@@ -198,7 +158,7 @@ def _left(
         end, known = ended.get(name, {}), found.get(name, {})
         if known.get("status") == "interrupted" and end.get("error"):
             known = known | {"error": f"{known['error']}: {end['error']}"}
-        rows.append(nothing | {"name": name, "parameters": parameters} | end | known)
+        rows.append(nothing | end | known | {"name": name, "parameters": parameters})
     return table(rows)
 
 
@@ -222,5 +182,5 @@ def _plan(
         return "\n".join([*lines, f"no run is complete in this folder; {told}"])
     each = median(seconds)
     how = f"with {at_once} at once" if at_once > 1 else "one after the other"
-    total = duration(math.ceil(todo / max(1, at_once)) * each)
+    total = duration(-(-todo // max(1, at_once)) * each)
     return "\n".join([*lines, f"about {total} {how} ({duration(each)} a run, as the complete ones had)"])

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
+from math import inf, prod
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ from retina_nb.errors import UserError
 from retina_nb.words import from_word, read_yaml, split
 
 Parameters = Mapping[str, Any]
+_MOST = 100_000  # runs
 
 
-def grid_from_words(words: Iterable[str]) -> dict[str, list[Any]]:
+def grid_from_words(words: Iterable[str], defaults: Parameters) -> dict[str, list[Any]]:
     """A grid as it is written in a shell: ``seed=0,1,2``, or ``sizes=[5,7]|[7,9]``.
 
-    Values are YAML, separated by ``|`` if there is one outside of brackets and quotes, else by commas.
+    Values are separated by ``|`` if there is one outside of brackets and quotes, else by commas. They are text where
+    the notebook's default is, else YAML.
 
     Raises:
         UserError: for anything else, or a name that comes twice.
@@ -29,17 +32,22 @@ def grid_from_words(words: Iterable[str]) -> dict[str, list[Any]]:
             raise UserError(f"{word!r} is no line of a grid: write it as name=value,value or name=value|value")
         if name in grid:
             raise UserError(f"{name} is in the grid twice: give all of its values at once")
-        grid[name] = [from_word(part, f"the value {part.strip()} of {name}") for part in parts]
+        grid[name] = [
+            from_word(part.strip(), f"the value {part.strip()[:200]} of {name}", defaults.get(name)) for part in parts
+        ]
     return grid
 
 
-def read_sets(path: str | Path) -> list[dict[str, Any]]:
-    """Sets of parameters from a YAML file: a list of them, or a grid (names with lists of values).
+def read_sets(path: str | Path, defaults: Parameters) -> list[dict[str, Any]]:
+    """Sets of parameters from a YAML file: a list of them, or a grid (names with lists of values). They are text where
+    the notebook's default is.
 
     Raises:
         UserError: if the file cannot be read or holds something else.
     """
-    found = read_yaml(path)
+    found = read_yaml(path, [dict(defaults)])
+    if isinstance(found, dict):
+        found = read_yaml(path, {name: [default] for name, default in defaults.items()})
     match found:
         case [*sets] if sets and all(isinstance(one, dict) for one in sets):
             return [dict(one) for one in sets]
@@ -64,6 +72,8 @@ def combined(parameters: Parameters, grid: Mapping[str, Sequence[Any]], sets: Se
     for name, times in sources.items():
         if times > 1:
             raise UserError(f"{name} is given twice: have it in the grid, in the sets or the same for all runs")
+    if (count := prod(map(len, grid.values())) * max(1, len(sets))) > _MOST:
+        raise UserError(f"the grid has {count} combinations, more than {_MOST}: give fewer values")
     return [{**parameters, **one, **point} for one in sets or [{}] for point in _points(grid)]
 
 
@@ -73,14 +83,24 @@ def check_overrides(sets: Iterable[Parameters]) -> None:
     Raises:
         UserError: if there is no such preset, or an override matches nothing in it.
     """
-    from retina_nb.models.presets import load_preset  # torch takes a while to import
-
-    done = []
+    done: list[tuple[str, list[Any]]] = []
     for one in sets:
         match one:
             case {"preset": str() as preset, "overrides": [*overrides]} if (preset, overrides) not in done:
+                from retina_nb.models.presets import load_preset  # torch takes seconds to import
+
                 load_preset(preset, [str(override) for override in overrides])
                 done.append((preset, overrides))
+
+
+def check_timeout(timeout: float | None) -> None:
+    """A limit of time (s), if there is one, is positive and finite.
+
+    Raises:
+        UserError: if it is not.
+    """
+    if timeout is not None and not 0 < timeout < inf:
+        raise UserError(f"timeout must be a positive number of seconds, not {timeout}")
 
 
 def varying(sets: Iterable[Parameters]) -> list[str]:

@@ -1,10 +1,16 @@
 """How far a running notebook is."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TextIO
 
 import nbformat
 from tqdm import tqdm
+
+_LOOKS: dict[str, Any] = {
+    "dynamic_ncols": True,
+    "bar_format": "{desc} |{bar:20}| {n}/{total} cells, {elapsed}{postfix}",
+}
 
 
 class CellProgress:
@@ -18,41 +24,38 @@ class CellProgress:
     def __init__(self, cells: int, stream: TextIO) -> None:
         self.started = False
         self.stream = stream
-        self.lively = stream.isatty()
-        self.bar = tqdm(
-            total=cells,
-            desc="starting",
-            disable=not self.lively,
-            file=stream,
-            dynamic_ncols=True,
-            bar_format="{desc} |{bar:20}| {n}/{total} cells, {elapsed}{postfix}",
-        )
+        # Not a disabled one: it takes a semaphore, of which Python complains when the process is killed.
+        self.bar = tqdm(total=cells, desc="starting", **_LOOKS, file=stream) if stream.isatty() else None
         self.rest = ""
 
     def enter(self, cell: nbformat.NotebookNode, cell_index: int) -> None:
         self.started = True
         headings = re.findall(r"^#+ +(.+)", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else []
         if headings:
-            self.bar.set_description_str(headings[-1])
             self._say(headings[-1])
+            if self.bar is not None:
+                self.bar.set_description_str(headings[-1])
 
-    def leave(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: dict[str, Any]) -> None:
-        self.bar.set_postfix_str("", refresh=False)
-        self.bar.update()
+    def leave(self, cell: nbformat.NotebookNode, cell_index: int, execute_reply: Mapping[str, Any]) -> None:
+        if self.bar is not None:
+            self.bar.set_postfix_str("", refresh=False)
+            self.bar.update()
 
     def write(self, text: str) -> None:
         """Take what the running cell prints, in pieces of any length."""
         *lines, self.rest = (self.rest + text).replace("\r", "\n").split("\n")
         for line in filter(str.strip, lines):
-            self.bar.set_postfix_str(line.strip())
             self._say(f"  {line.rstrip()}")
+            if self.bar is not None:
+                self.bar.set_postfix_str(line.strip())
 
     def flush(self) -> None:
         pass
 
     def close(self) -> None:
-        self.bar.close()
+        if self.bar is not None:
+            self.bar.close()
 
     def _say(self, line: str) -> None:
-        if not self.lively:
+        if self.bar is None:
             print(line, file=self.stream, flush=True)

@@ -1,8 +1,8 @@
 """One run of a notebook in a folder that it shares with others, whatever happens to it.
 
-A run is named by what it depends on. Its folder is there, under that name, if and only if it is complete: it is written
-under another name and renamed at the end. ``NAME.failed`` is what is left of a run that failed, and
-``NAME.*.unfinished`` is a run that goes on or was interrupted.
+A run is named by what it depends on, and so is its folder from the start: every path that it writes down stays true.
+Whether it is complete, ``status.json`` says, which is written twice: when the run begins, as "interrupted", which is
+what it is if nobody writes there again, and when it has ended. A lock keeps others away meanwhile.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ import nbformat
 from filelock import FileLock, Timeout
 
 from retina_nb import __version__
+from retina_nb.errors import UserError
 from retina_nb.files import absolute_path, expand_path, replace_file
 from retina_nb.sweeps.kernels import NotebookFailed, execute, unfinished_copy
 from retina_nb.sweeps.machine import PeakMemory, device
@@ -33,9 +34,16 @@ from retina_nb.sweeps.notebooks import (
     read_notebook,
 )
 from retina_nb.sweeps.progress import CellProgress
-
-FAILED, UNFINISHED = ".failed", ".unfinished"
-_STATUS, _LOG, _RESULTS = "status.json", "log.txt", "results.json"
+from retina_nb.sweeps.records import (
+    LOG,
+    RESULTS,
+    STATUS,
+    Damaged,
+    last_line,
+    read_object,
+    read_status,
+    results_fault,
+)
 
 
 def run_name(notebook: str | Path, parameters: Mapping[str, Any] | None = None) -> str:
@@ -52,8 +60,8 @@ def run_name(notebook: str | Path, parameters: Mapping[str, Any] | None = None) 
 def name_runs(notebook: str | Path, sets: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     """The names of runs and all of their parameters: the notebook's defaults and, in their place, those of a set.
 
-    Sets that come to the same are one run. Paths of what exists are made absolute, because every run has a working
-    directory of its own.
+    Sets that come to the same are one run. Paths of what exists are made absolute, so that a run of another file is
+    another run.
 
     Raises:
         UserError: if the notebook cannot be read or has no such parameters.
@@ -72,13 +80,14 @@ def run_once(
     timeout: float | None = None,
     wait: bool = True,
     environment: Mapping[str, str] | None = None,
+    directory: str | Path | None = None,
 ) -> dict[str, Any]:
     """Run a notebook, unless that run is complete already, in ``<folder>/<run_name>``.
 
     That folder holds the executed notebook, ``results.json`` and whatever else the notebook writes to its
-    ``output_dir``, ``log.txt`` with what it printed, and ``status.json``. It is the kernel's working directory, too.
-    Any number of processes and machines may do this at once: a run is claimed by a lock, and if locks should not work
-    in that folder, the first one to finish wins.
+    ``output_dir``, ``log.txt`` with what it printed, and ``status.json``. What is left there of a run that failed or
+    was interrupted is removed first. Any number of processes and machines may do this at once: a run is claimed by a
+    lock.
 
     Args:
         notebook: a notebook, ``.ipynb`` or ``.py``.
@@ -87,83 +96,104 @@ def run_once(
         timeout: how long it may take (s).
         wait: for another process that is at the same run, to take what it finds. Otherwise the status is
             ``"running"``, and nothing else is told.
-        environment: variables of the kernel's environment, of which the run's name does not depend.
+        environment: variables of the kernel's environment, on which the run's name does not depend.
+        directory: the kernel's working directory; by default this process's, as for `run_notebook`.
 
     Returns:
-        ``name``, ``status`` (``"complete"``, or ``"failed"`` if the notebook raises, takes too long or loses its
-        kernel, or ``"pruned"`` if a search ended it), ``parameters`` (all of them), ``error`` (its last line, or
-        None), ``seconds``, ``peak_memory_gb`` (of the kernel and its children), ``device``, ``host``, ``version``,
-        ``started``, ``source``, ``folder`` and ``notebook`` (paths; the executed copy).
+        ``name``, ``status`` (``"complete"``, or ``"failed"`` if the notebook raises, takes too long, loses its kernel
+        or leaves a damaged ``results.json``, or ``"pruned"`` if a search ended it), ``parameters`` (all of them),
+        ``error`` (its last line, or None), ``seconds``, ``peak_memory_gb`` (of the kernel and its children),
+        ``device``, ``host``, ``version``, ``started``, ``source``, ``attempt`` (a new word each time it is run),
+        ``folder`` and ``notebook`` (paths; the executed copy).
 
     Raises:
         UserError: before anything runs, if the notebook cannot be read or has no such parameters, or the folder cannot
             be written.
     """
-    source = absolute_path(notebook)
+    source, folder, directory = absolute_path(notebook), absolute_path(folder), absolute_path(directory or ".")
     document, ((name, values),) = read_notebook(source), name_runs(source, [parameters or {}]).items()
-    folder = absolute_path(folder)
     make_writable(folder)
+    home = folder / name
     with claim(folder, name, wait=wait) as claimed:
-        if (folder / name).is_dir():
-            return read_run(folder / name)
+        known = read_run(home) if home.is_dir() else {}
+        if known.get("status") == "complete":
+            return known
         if not claimed:
             return {"name": name, "status": "running"}
-        _discard_remains(folder, name)
-        return _run(document, source, folder / name, values, timeout, environment or {})
+        _discard(home)
+        return _run(document, source, home, values, timeout, environment or {}, directory)
 
 
-def read_run(folder: Path) -> dict[str, Any]:
-    """What is known of a run, from its folder: as `run_once` returns it, or with status ``"interrupted"``."""
-    known = json.loads((folder / _STATUS).read_text(encoding="utf-8"))
-    if known["status"] == "interrupted":
-        lines = [line.strip() for line in _text(folder / _LOG).splitlines() if line.strip()]
-        known["error"] = f"interrupted after {lines[-1]!r}" if lines else "interrupted at its start"
-    notebook = folder / known["notebook"]
-    if not notebook.exists():
-        notebook = next(folder.glob("*.ipynb"), folder)
-    return known | {"folder": str(folder), "notebook": str(notebook)}
+def read_run(home: Path) -> dict[str, Any]:
+    """What is known of a run, from its folder: as `run_once` returns it, or with status ``"interrupted"``.
+
+    A run that cannot tell whether it is complete is not: it is interrupted if ``status.json`` is missing or damaged,
+    and failed if its ``results.json`` cannot be read.
+    """
+    try:
+        known = read_status(home)
+    except (FileNotFoundError, Damaged) as error:
+        reason = str(error) if isinstance(error, Damaged) else f"there is no {STATUS}"
+        known = {"status": "interrupted", "parameters": {}, "error": f"its {reason}" if reason[0] == "s" else reason}
+    if known["status"] == "complete" and (fault := results_fault(home)):
+        known |= {"status": "failed", "error": f"its {fault}"}
+    if known["status"] == "interrupted" and not known["error"]:
+        line = last_line(home)
+        known["error"] = f"interrupted after {line!r}" if line else "interrupted at its start"
+    return known | {
+        "name": home.name.partition(".")[0],
+        "folder": str(home),
+        "notebook": str(_copy(home, known.get("notebook"))),
+    }
+
+
+def _copy(home: Path, name: str | None) -> Path:
+    """The executed notebook, or what there is of it."""
+    known = home / Path(name or "").name
+    return known if known.is_file() else next(iter(sorted(home.glob("*.ipynb"))), home)
 
 
 def find_runs(folder: Path) -> dict[str, dict[str, Any]]:
     """What is known of all runs in a folder, by their names, where ``status`` may be ``"running"``, too."""
     runs: dict[str, dict[str, Any]] = {}
-    for status in folder.glob(f"*/{_STATUS}"):
+    for status in folder.glob(f"*/{STATUS}"):
         if status.parent.name.startswith("."):
             continue
-        try:
-            run = read_run(status.parent)
-        except FileNotFoundError:  # it was renamed meanwhile
-            continue
-        if status.parent.name.endswith(UNFINISHED) and _is_claimed(folder, run["name"]):
+        run = read_run(status.parent)
+        if run["status"] == "interrupted" and _is_claimed(folder, run["name"]):
             run |= {"status": "running", "error": None}
         known = runs.get(run["name"])
-        if known is None or (run["status"] == "complete", run["started"]) > (
-            known["status"] == "complete",
-            known["started"],
-        ):
+        if known is None or _rank(run) > _rank(known):
             runs[run["name"]] = run
     return runs
+
+
+def _rank(run: Mapping[str, Any]) -> tuple[bool, str]:
+    return run["status"] == "complete", run.get("started") or ""
 
 
 def discard_complete(folder: Path, names: Iterable[str]) -> None:
     """Remove runs that are complete, to do them again; not those that another process is at."""
     for name in names:
-        if (folder / name).is_dir():
+        if (folder / name).is_dir() and read_run(folder / name)["status"] == "complete":
             with claim(folder, name, wait=False) as claimed:
                 if claimed:
                     _discard(folder / name)
 
 
 def read_results(folder: Path) -> dict[str, Any]:
-    """What the notebook of a run wrote to ``results.json``."""
-    text = _text(folder / _RESULTS)
-    return json.loads(text) if text else {}
+    """What the notebook of a run wrote to ``results.json``; nothing if that is not there or damaged."""
+    try:
+        return read_object(folder / RESULTS)
+    except (FileNotFoundError, Damaged):
+        return {}
 
 
 @contextmanager
 def claim(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
     """Whether a run is this process's for now. The claim ends with the process, however that ends."""
-    lock = FileLock(folder / f".{name}.lock")
+    path = folder / f".{name}.lock"
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=-1 if wait else 0)
     except Timeout:
@@ -172,14 +202,19 @@ def claim(folder: Path, name: str, *, wait: bool) -> Iterator[bool]:
     try:
         yield True
     finally:
+        with suppress(OSError):
+            path.unlink()  # while it is held: whoever waits for it finds it gone, and takes a new one
         lock.release()
 
 
 def _is_claimed(folder: Path, name: str) -> bool:
     if not (folder / f".{name}.lock").exists():
         return False
-    with claim(folder, name, wait=False) as free:
-        return not free
+    try:
+        with claim(folder, name, wait=False) as free:
+            return not free
+    except OSError:  # a folder that can only be read
+        return False
 
 
 def _all_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -191,7 +226,8 @@ def _all_parameters(defaults: Mapping[str, Any], given: Mapping[str, Any]) -> di
 
 
 def _name(document: nbformat.NotebookNode, parameters: Mapping[str, Any]) -> str:
-    code = [cell.source.strip() for cell in document.cells if cell.cell_type == "code"]
+    cells = [cell for cell in document.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
+    code = [cell.source.strip() for cell in cells if cell.cell_type == "code"]
     text = json.dumps([code, parameters, __version__], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -214,6 +250,7 @@ def _run(
     parameters: dict[str, Any],
     timeout: float | None,
     environment: Mapping[str, str],
+    directory: Path,
 ) -> dict[str, Any]:
     status: dict[str, Any] = {
         "name": home.name,
@@ -228,41 +265,40 @@ def _run(
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "source": str(source),
         "notebook": unfinished_copy(source, Path()).name,
+        "attempt": uuid4().hex,
     }
-    room = home.with_name(f"{home.name}.{uuid4().hex[:8]}{UNFINISHED}")
     started = time.monotonic()
     try:
-        room.mkdir()
-        _write(status, room)
+        home.mkdir()
+        _write(status, home)
         with PeakMemory() as memory:
-            status |= _outcome(document, source, room, parameters, timeout, environment, memory)
-        status["seconds"] = round(time.monotonic() - started, 2)
-        status["peak_memory_gb"] = round(memory.gb, 3)
-        return _publish(status, room, home)
+            end = _outcome(document, source, home, parameters, timeout, environment, directory, memory)
+        end |= {"seconds": round(time.monotonic() - started, 2), "peak_memory_gb": round(memory.gb, 3)}
+        return _end(status, end, home)
     except OSError as error:  # most of all, a full disk
-        return status | {"status": "failed", "error": _line(error), "folder": str(room), "notebook": str(room)}
+        return status | {"status": "failed", "error": _line(error), "folder": str(home), "notebook": str(home)}
 
 
 def _outcome(
     document: nbformat.NotebookNode,
     source: Path,
-    room: Path,
+    home: Path,
     parameters: dict[str, Any],
     timeout: float | None,
     environment: Mapping[str, str],
+    directory: Path,
     memory: PeakMemory,
 ) -> dict[str, Any]:
-    values = parameters | ({OUTPUT_DIR: str(room)} if OUTPUT_DIR in notebook_parameters(source) else {})
-    with (room / _LOG).open("w", encoding="utf-8") as log:
+    values = parameters | ({OUTPUT_DIR: str(home)} if OUTPUT_DIR in notebook_parameters(source) else {})
+    with (home / LOG).open("w", encoding="utf-8", errors="backslashreplace") as log:
         try:
-            progress = CellProgress(len(document.cells), log)
             executed = execute(
                 document,
                 source,
-                room,
+                home,
                 values,
-                progress,
-                directory=room,
+                CellProgress(len(document.cells), log),
+                directory=directory,
                 timeout=timeout,
                 environment=environment,
                 on_kernel=memory.watch,
@@ -277,60 +313,36 @@ def _outcome(
 
 def _line(error: Exception) -> str:
     reason = getattr(error, "strerror", None) or (str(error).strip().splitlines() or [""])[-1]
-    return f"{type(error).__name__}: {reason}"
+    return reason if isinstance(error, UserError) else f"{type(error).__name__}: {reason}"
 
 
-def _publish(status: dict[str, Any], room: Path, home: Path) -> dict[str, Any]:
-    """Give a run its name, unless another was faster."""
-    complete = status["status"] == "complete"
-    target = home if complete else home.with_name(home.name + FAILED)
-    _tell_where(room, target, status["notebook"])
-    _write(status, room)
-    if not complete:
-        _discard(target)
+def _end(status: Mapping[str, Any], end: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Write down how a run ended, if its folder is still its own."""
     try:
-        room.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-        _discard(room)
-    if complete:
-        _discard(home.with_name(home.name + FAILED))
-    return read_run(target)
+        if read_status(home)["attempt"] != status["attempt"]:  # where locks do not work
+            return read_run(home) | {"error": "another process took its folder"}
+    except (OSError, Damaged):
+        end = {**end, "status": "failed", "error": "the run's folder was removed or damaged while it ran"}
+        if not home.is_dir():
+            _discard(home)
+            home.mkdir(parents=True)
+    _write({**status, **end}, home)
+    return read_run(home)
 
 
-def _tell_where(room: Path, target: Path, notebook: str) -> None:
-    """The paths that a run wrote down are those of the folder that it will be in."""
-    for path in (room / notebook, room / _RESULTS):
-        text = _text(path)
-        if str(room) in text:
-            with replace_file(path) as temporary:
-                temporary.write_text(text.replace(str(room), str(target)), encoding="utf-8")
-
-
-def _discard_remains(folder: Path, name: str) -> None:
-    """Remove what was left by runs that were interrupted. Nobody is at it: it is claimed here."""
-    for remains in folder.glob(f"{name}.*{UNFINISHED}"):
-        _discard(remains)
-
-
-def _discard(folder: Path) -> None:
-    """Remove a folder at once: if someone should still write to it, he finds it gone, not half gone."""
-    away = folder.with_name(f".{folder.name}.{os.getpid()}.{time.monotonic_ns()}")
+def _discard(home: Path) -> None:
+    """Remove what is left of a run. It is renamed first: whoever still writes to it finds it gone as a whole."""
+    away = home.with_name(f".{home.name}.{os.getpid()}.{time.monotonic_ns()}")
     try:
-        folder.rename(away)
+        home.rename(away)
     except FileNotFoundError:
         return
-    shutil.rmtree(away, ignore_errors=True)
+    if away.is_dir() and not away.is_symlink():
+        shutil.rmtree(away, ignore_errors=True)
+    else:
+        away.unlink()
 
 
-def _write(status: Mapping[str, Any], room: Path) -> None:
-    with replace_file(room / _STATUS) as temporary:
+def _write(status: Mapping[str, Any], home: Path) -> None:
+    with replace_file(home / STATUS) as temporary:
         temporary.write_text(json.dumps(status, indent=2) + "\n", encoding="utf-8")
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return ""

@@ -16,14 +16,17 @@ from optuna.trial import Trial
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import absolute_path
 from retina_nb.sweeps.clusters import connected
-from retina_nb.sweeps.driver import outcome, threads
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters
+from retina_nb.sweeps.parameters import check_timeout
+from retina_nb.sweeps.records import scalars
+from retina_nb.sweeps.report import cell, write_csv
 from retina_nb.sweeps.runs import find_runs, read_results, run_name, run_once
 from retina_nb.sweeps.space import Space, checked_space, default_space, read_space
 from retina_nb.sweeps.study import SharedStudy
-from retina_nb.sweeps.table import scalars
+from retina_nb.sweeps.tasks import outcome, threads
 from retina_nb.sweeps.watch import SweepProgress
 
+_SHOWN = 10  # of the best trials
 _PAUSE = 0.5  # seconds between looks at the cluster
 
 
@@ -80,6 +83,7 @@ def search(
     source, folder, given = absolute_path(notebook), absolute_path(folder), dict(parameters or {})
     if trials < 1:
         raise UserError(f"a search needs at least one trial, not {trials}")
+    check_timeout(timeout)
     checked = checked_space(source, given, _given_space(source, given, space))
     make_writable(folder)
     as_kept = json.loads(json.dumps(checked.given))  # keys become text
@@ -92,7 +96,7 @@ def search(
         if left:
             with study.driving(), connected(left, workers=workers, scheduler=scheduler, slurm=slurm) as client:
                 progress.announce(f"dashboard: {client.dashboard_link}")
-                run = partial(run_once, source, folder, timeout=timeout)
+                run = partial(run_once, source, folder, timeout=timeout, directory=absolute_path("."))
                 for trial, ended in _ended(client, study, checked, trials, run, prune, progress):
                     study.tell(trial, ended, _value(ended, objective))
                     _check_objective(ended, objective)
@@ -102,6 +106,7 @@ def search(
         progress.close()
         found = study.table(objective, checked)
         print(_summary(found, study, objective))
+        print(write_csv(found, folder / "trials.csv"))
     return found
 
 
@@ -141,7 +146,7 @@ def _ended(
             running[future] = trial
             future.add_done_callback(queue.put)
             continue
-        progress.show(len(running))
+        progress.show({f"trial {trial.number}": "" for trial in running.values()})
         try:
             future = queue.get(timeout=_PAUSE)
         except Empty:
@@ -176,10 +181,17 @@ def _leader(study: SharedStudy, objective: str) -> str:
     return f"best {objective} {best.values[0]:.4g} in trial {best.number}" if best else ""
 
 
+def _overview(trials: pd.DataFrame, objective: str, minimizes: bool) -> str:
+    """The best trials, with what was drawn for them."""
+    done = trials[trials["status"] == "complete"].sort_values(objective, ascending=minimizes, kind="stable")
+    return done[[objective, *trials.attrs["parameters"], "epochs", "seconds"]].head(_SHOWN).map(cell).to_string()
+
+
 def _summary(trials: pd.DataFrame, study: SharedStudy, objective: str) -> str:
     """What became of the trials, where to look at those that are not complete, and the best."""
     counts = ", ".join(f"{count} {status}" for status, count in trials["status"].value_counts().items())
-    lines = [f"in {study.folder}: {counts or 'no trials'}"]
+    lines = [_overview(trials, objective, study.minimizes), ""] if study.best() else []
+    lines.append(f"in {study.folder}: {counts or 'no trials'}")
     runs = find_runs(study.folder)
     for number, trial in trials[trials["status"] == "failed"].iterrows():
         lines.append(f"  trial {number}, run {trial['run']}, failed: {trial['error']}")
@@ -189,6 +201,5 @@ def _summary(trials: pd.DataFrame, study: SharedStudy, objective: str) -> str:
     if best := study.best():
         home = study.folder / trials.loc[best.number, "run"]
         lines.append(f"best is trial {best.number}, {objective} {best.values[0]:.4g}, in {home}:")
-        drawn = best.params.items()
-        lines += [f"  {label}: {f'{value:.4g}' if isinstance(value, float) else value}" for label, value in drawn]
+        lines += [f"  {label}: {cell(value)}" for label, value in best.params.items()]
     return "\n".join(lines)

@@ -1,5 +1,6 @@
 """The study of a search: trials in a file beside their runs, shared by any number of drivers, which may be killed."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -49,14 +50,17 @@ class SharedStudy:
         self.folder, self.seed, self.driver = folder, seed, uuid4().hex[:8]
         self.journal = folder / JOURNAL
         with self._alone(), _quiet():
-            _mend(self.journal)
-            self.study = optuna.create_study(
-                study_name=NAME,
-                storage=storage(self.journal),
-                direction="minimize" if minimize else "maximize",
-                pruner=pruner(),
-                load_if_exists=True,
-            )
+            _check(self.journal)
+            try:
+                self.study = optuna.create_study(
+                    study_name=NAME,
+                    storage=storage(self.journal),
+                    direction="minimize" if minimize else "maximize",
+                    pruner=pruner(),
+                    load_if_exists=True,
+                )
+            except Exception as error:  # of lines that are JSON, and yet none of Optuna's
+                raise _damaged(self.journal, f"Optuna says {type(error).__name__}: {error}") from None
             known = self.study.user_attrs.get(_SETTINGS)
             if known is None:
                 self.study.set_user_attr(_SETTINGS, dict(settings))
@@ -113,10 +117,14 @@ class SharedStudy:
     def trials(self) -> list[FrozenTrial]:
         return self.study.get_trials(deepcopy=False)
 
+    @property
+    def minimizes(self) -> bool:
+        return self.study.direction is StudyDirection.MINIMIZE
+
     def best(self) -> FrozenTrial | None:
         """The best of the trials that are complete."""
         done = [trial for trial in self.trials() if trial.state is TrialState.COMPLETE]
-        sign = 1 if self.study.direction is StudyDirection.MAXIMIZE else -1
+        sign = -1 if self.minimizes else 1
         return max(done, key=lambda trial: sign * trial.values[0], default=None)
 
     def lost(self) -> list[int]:
@@ -163,14 +171,34 @@ def _status(trial: FrozenTrial) -> str:
     return "interrupted" if interrupted else _STATES[trial.state]
 
 
-def _mend(journal: Path) -> None:
-    """Cut off half a line, which a full disk may have left."""
-    if not journal.exists():
+def _check(journal: Path) -> None:
+    """Cut off half a line at the end, which a full disk or a kill may have left; refuse what is damaged elsewhere."""
+    try:
+        content = journal.read_bytes()
+    except FileNotFoundError:
         return
-    content = journal.read_bytes()
+    except OSError as error:
+        raise _damaged(journal, str(error.strerror)) from None
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        if line.endswith(b"\n") and not _is_entry(line):
+            raise _damaged(journal, f"line {number} is none of Optuna's")
     whole = content.rfind(b"\n") + 1
     if whole < len(content):
         os.truncate(journal, whole)
+
+
+def _is_entry(line: bytes) -> bool:
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(entry, dict) and {"op_code", "worker_id"} <= entry.keys()
+
+
+def _damaged(journal: Path, reason: str) -> UserError:
+    return UserError(
+        f"{journal} is damaged ({reason}): restore it, or take another folder; the runs stay readable by read_sweep"
+    )
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import pandas as pd
 
 from retina_nb.errors import UserError
 from retina_nb.files import expand_path
+from retina_nb.sweeps.records import scalars
 from retina_nb.sweeps.runs import find_runs, read_results
 
 _FIRST = ["status", "seconds"]
@@ -35,7 +36,17 @@ def read_sweep(folder: str | Path) -> pd.DataFrame:
     folder = expand_path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give the one that a sweep was told to write to")
-    return table(sorted(find_runs(folder).values(), key=lambda run: (run["started"], run["name"])))
+    return table(in_order(find_runs(folder)))
+
+
+def in_order(runs: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs as they were started."""
+    return sorted(runs.values(), key=lambda run: (run.get("started") or "", run["name"]))
+
+
+def results_of(runs: pd.DataFrame) -> list[str]:
+    """The columns of a table of runs that are results."""
+    return [name for name in runs if name not in {*_FIRST, *_LAST, *runs.attrs["parameters"]}]
 
 
 def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
@@ -58,15 +69,4 @@ def table(runs: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     index = pd.Index([run["name"] for run in runs], name="run", dtype=object)
     found = pd.DataFrame(rows, index=index, columns=columns)
     found.attrs["parameters"] = list(names.values())
-    return found
-
-
-def scalars(results: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The single values among results, nested ones as ``outer.inner``, without versions of packages."""
-    found: dict[str, Any] = {}
-    for name, value in results.items():
-        if isinstance(value, dict) and (prefix or name != "versions"):
-            found |= scalars(value, f"{prefix}{name}.")
-        elif not isinstance(value, dict | list):
-            found[f"{prefix}{name}"] = value
     return found

@@ -1,5 +1,6 @@
 """How far a sweep is, for people: a line that changes in a terminal or a notebook, lines in a log."""
 
+import re
 import shutil
 import sys
 import time
@@ -8,8 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from retina_nb.sweeps.records import scalars
+from retina_nb.sweeps.report import cell
 from retina_nb.sweeps.runs import read_results
-from retina_nb.sweeps.table import scalars
+
+_SHARE = re.compile(r"epoch \d+/\d+|\d+ ?%")  # of what a run prints
 
 
 class SweepProgress:
@@ -25,7 +29,7 @@ class SweepProgress:
     def __init__(self, runs: int, before: int, best: str, names: Sequence[str]) -> None:
         self.runs, self.before, self.best, self.names = runs, before, best, names
         self.ended: Counter[str] = Counter()
-        self.running = 0
+        self.doing: Mapping[str, str] = {}
         self.leader = ""
         self.top = float("-inf")
         self.started = time.monotonic()
@@ -49,9 +53,9 @@ class SweepProgress:
             self.announce(f"{run['name']} is {run['status']}: {run.get('error')}")
         self.show()
 
-    def show(self, running: int | None = None) -> None:
-        """Show how far it is; `running` if it is known how many runs are at it."""
-        self.running = self.running if running is None else running
+    def show(self, doing: Mapping[str, str] | None = None) -> None:
+        """Show how far it is; `doing` if it is known which runs are at work, each with the last line it printed."""
+        self.doing = self.doing if doing is None else doing
         line = self.line()
         if self.shell is not None:
             options = {"transient": {"display_id": f"sweep-{id(self)}"}, "update": bool(self.shown)}
@@ -59,23 +63,26 @@ class SweepProgress:
         elif self.lively:
             width = shutil.get_terminal_size().columns - 1  # a longer line could not be taken back
             print(f"\r\x1b[K{line[:width]}", end="", file=sys.stderr, flush=True)
-        elif running is None:
+        elif doing is None:
             print(line, file=sys.stderr, flush=True)
         self.shown = line
 
     def close(self) -> None:
         if self.lively and self.shown:
-            print(file=sys.stderr)
+            print(f"\r\x1b[K{self.shown}", file=sys.stderr)
 
     def line(self) -> str:
         complete = self.before + self.ended["complete"]
-        running = min(self.running, self.runs - self.ended.total())
-        parts = [f"{complete}/{self.before + self.runs} runs complete", f"{running} running"]
+        left = self.runs - self.ended.total()
+        running = min(len(self.doing), left)
+        parts = [f"{complete}/{self.before + self.runs} runs complete"]
+        parts += [f"{running} running, {left - running} waiting"] if left else []
         parts += [
             f"{self.ended[status]} {status}" for status in ("pruned", "failed", "interrupted") if self.ended[status]
         ]
         parts += [self.leader] if self.leader else []
-        return ", ".join([*parts, self._time_left()])
+        shares = [f"{one}: {found[0]}" for one, line in self.doing.items() if (found := _SHARE.search(line))]
+        return "; ".join([", ".join([*parts, self._time_left()]), *(shares if left else [])])
 
     def _time_left(self) -> str:
         done, seconds = self.ended.total(), time.monotonic() - self.started
@@ -92,7 +99,7 @@ class SweepProgress:
 
 def label(parameters: Mapping[str, Any], names: Iterable[str]) -> str:
     """What tells a run apart from others."""
-    return ", ".join(f"{name}={parameters[name]}" for name in names) or "the only one"
+    return ", ".join(f"{name}={cell(parameters[name])}" for name in names) or "the only one"
 
 
 def duration(seconds: float) -> str:

@@ -13,13 +13,14 @@ import time
 from pathlib import Path
 
 import nbformat
+import pandas as pd
 import pytest
 from dask.distributed import Client, LocalCluster
 
 import retina_nb as rnb
 from retina_nb.cli import main
 from retina_nb.errors import UserError
-from retina_nb.sweeps import clusters, driver, run_name, run_notebook, watch
+from retina_nb.sweeps import clusters, driver, run_name, run_notebook, tasks, watch
 from retina_nb.sweeps.runs import claim
 
 
@@ -41,7 +42,7 @@ def here(monkeypatch, client):
         asked.append((runs, options))
         yield client
 
-    monkeypatch.setattr(driver, "connected", connected)
+    monkeypatch.setattr(tasks, "connected", connected)
     return asked
 
 
@@ -66,12 +67,18 @@ def test_a_failing_run_stops_no_other_and_a_timeout_is_one(notebook, folder, cap
     assert table["score"].iloc[0] == 0.2
     out, error = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[0] == f"in {folder}: 2 failed, 1 complete"
-    assert lines[1] == "  trouble=raise is failed: ValueError: the last line of it"
-    assert lines[2] == f"    {table['notebook'].iloc[1]}"
+    assert lines[0].split() == ["trouble", "status", "score", "seconds"]
+    assert [line.split()[-3:-1] for line in lines[1:4]] == [["complete", "0.2"], ["failed", "-"], ["failed", "-"]]
+    assert lines[4:6] == ["", f"in {folder}: 2 failed, 1 complete"]
+    assert lines[6] == "  trouble=raise is failed: ValueError: the last line of it"
+    assert lines[7] == f"    {table['notebook'].iloc[1]}"
     assert Path(table["notebook"].iloc[1]).is_file()
-    assert lines[3].startswith("  trouble=die is failed: the kernel died")
-    assert lines[5:] == ["the same again does what is not complete"]
+    assert lines[8].startswith("  trouble=die is failed: the kernel died")
+    last = ["run the same again to do what is not complete", f"the whole table is in {folder / 'runs.csv'}"]
+    assert lines[10:] == last
+    assert list(pd.read_csv(folder / "runs.csv", index_col="run")["status"].sort_index()) == list(
+        table["status"].sort_index()
+    )
     assert "dashboard: http://127.0.0.1:" in error
     assert "1/3 runs complete, " in error
     assert "2 failed, best score 0.2 (trouble=), done in" in error
@@ -194,6 +201,9 @@ def test_overrides_that_do_not_fit_the_preset_are_refused_before_anything_runs(n
         ({"sets": [{"seed": 0}, {"seed": 0.5}]}, "cannot be the float 0.5"),
         ({"parameters": {"seed": 0}, "grid": {"seed": [1]}}, "seed is given twice"),
         ({"grid": {"output_dir": ["a"]}}, "give it as the output"),
+        ({"timeout": 0.0}, "timeout must be a positive number of seconds"),
+        ({"timeout": float("nan")}, "timeout must be a positive number of seconds"),
+        ({"grid": {"seed": [0] * 400, "rate": [0.0] * 400}}, "the grid has 160000 combinations"),
         ({"workers": 0}, "at least one worker, not 0"),
         ({"scheduler": "tcp://127.0.0.1:9", "workers": 2}, "a scheduler has its own workers"),
         ({"scheduler": "nowhere:"}, "no Dask scheduler answers at nowhere:"),
@@ -256,10 +266,10 @@ def asked(monkeypatch):
     return found
 
 
-def test_the_command_takes_what_the_function_takes(asked, tmp_path):
+def test_the_command_takes_what_the_function_takes(asked, tmp_path, notebook):
     (tmp_path / "sweep.yaml").write_text("- {max_epochs: 3}\n")
     words = [
-        *["sweep", "01_a.ipynb", "-p", "max_epochs", "3", "-g", "seed=0,1,2", "-g", "preset=a,b"],
+        *["sweep", str(notebook), "-p", "max_epochs", "3", "-g", "seed=0,1,2", "-g", "preset=a,b"],
         *("-g", "overrides=[core.channels=[8,8]]|[core.channels=[16,16]]", "--file", str(tmp_path / "sweep.yaml")),
         *["-o", "runs/s1", "--workers", "3", "--timeout", "60", "--best", "score", "--dry-run"],
     ]
@@ -267,7 +277,7 @@ def test_the_command_takes_what_the_function_takes(asked, tmp_path):
     overrides = [["core.channels=[8,8]"], ["core.channels=[16,16]"]]
     assert asked == [
         (
-            "01_a.ipynb",
+            str(notebook),
             "runs/s1",
             {
                 "parameters": {"max_epochs": 3},
@@ -285,18 +295,18 @@ def test_the_command_takes_what_the_function_takes(asked, tmp_path):
     ]
 
 
-def test_options_of_slurm_are_words(asked):
+def test_options_of_slurm_are_words(asked, notebook):
     words = "queue=gpu cores=4 walltime=10:00:00 job_extra_directives=[--gres=gpu:1]"
-    main(["sweep", "01_a.ipynb", "--slurm", *words.split()])
+    main(["sweep", str(notebook), "--slurm", *words.split()])
     ((_, folder, options),) = asked
-    assert folder == "runs/01_a_sweep"
+    assert folder == "runs/01_tiny_sweep"
     assert options["slurm"] == {
         "queue": "gpu",
         "cores": 4,
         "walltime": "10:00:00",
         "job_extra_directives": ["--gres=gpu:1"],
     }
-    assert main(["sweep", "01_a.ipynb", "--slurm", "gpu"]) == 2
+    assert main(["sweep", str(notebook), "--slurm", "gpu"]) == 2
 
 
 def test_the_exit_status_says_whether_all_are_complete(notebook, folder, here, instant, capsys):
@@ -304,8 +314,8 @@ def test_the_exit_status_says_whether_all_are_complete(notebook, folder, here, i
     assert main([*words, "--dry-run"]) == 0
     assert main(words) == 0
     assert main([*words, "-g", "trouble='',a"]) == 1
-    assert main([*words, "-g", "trouble=1"]) == 2
-    assert "cannot be the int 1" in capsys.readouterr().err
+    assert main([*words, "-g", "rate=fast"]) == 2
+    assert "cannot be the str 'fast'" in capsys.readouterr().err
 
 
 def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
@@ -317,7 +327,7 @@ def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
     progress = SweepProgress(2, 1, "score", ["seed"])
     progress.announce("dashboard: http://nowhere")
     for seed in (1, 2):
-        progress.show(2)
+        progress.show({"seed=1": "epoch 3/9  loss 2"})
         progress.end({"name": "a", "status": "complete", "folder": "none", "parameters": {"seed": seed}})
     progress.close()
     """
@@ -327,7 +337,7 @@ def test_progress_in_a_notebook_is_one_output_that_changes(tmp_path):
     shown = [output["data"]["text/plain"] for output in code.outputs]
     assert shown[0] == "dashboard: http://nowhere"
     assert len(shown) == 2
-    assert shown[1].startswith("3/3 runs complete, 0 running, done in")
+    assert shown[1].startswith("3/3 runs complete, done in")
 
 
 def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
@@ -335,15 +345,19 @@ def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
     monkeypatch.setenv("COLUMNS", "50")
     progress = watch.SweepProgress(2, 0, "score", ["seed"])
     for status in ("failed", "complete"):
-        progress.show(2)
+        progress.show({"seed=1": "epoch 3/9  loss 2", "seed=2": ""})
         progress.end({"name": "a", "status": status, "folder": "none", "parameters": {"seed": 1}})
     progress.close()
     shown = capsys.readouterr().err
     assert shown.count("\n") == 1
     *_, last = shown.split("\r\x1b[K")
-    assert last == "1/2 runs complete, 0 running, 1 failed, done in 0\n"
-    assert "0/2 runs complete, 2 running, 0 s so far" in shown
-    assert "complete, 1 running, 1 failed, 0 s left" in shown
+    assert last == "1/2 runs complete, 1 failed, done in 0 s\n"
+    assert "0/2 runs complete, 2 running, 0 waiting, 0 s" in shown
+    assert all(len(line) < 50 for line in shown.split("\r\x1b[K")[:-1])
+    assert watch.SweepProgress(9, 0, "score", []).line() == "0/9 runs complete, 0 running, 9 waiting, 0 s so far"
+    progress = watch.SweepProgress(2, 0, "score", ["seed"])
+    progress.show({"seed=1": "epoch 3/9  loss 2", "seed=2": "no"})
+    assert progress.line() == "0/2 runs complete, 2 running, 0 waiting, 0 s so far; seed=1: epoch 3/9"
 
 
 @pytest.mark.parametrize(
@@ -351,6 +365,15 @@ def test_progress_in_a_terminal_is_one_line_that_changes(monkeypatch, capsys):
 )
 def test_times_are_said_as_people_do(seconds, said):
     assert watch.duration(seconds) == said
+
+
+def test_a_finished_sweep_is_told_of_without_the_libraries_that_run_things(notebook, folder, here, instant):
+    rnb.sweep(notebook, folder, grid={"seed": [0, 1]})
+    words = ["sweep", str(notebook), "-o", str(folder), "-g", "seed=0,1"]
+    script = f"import sys; from retina_nb.cli import main; assert main({words!r}) == 0; "
+    script += "print({'torch', 'dask', 'distributed', 'papermill', 'optuna'} & sys.modules.keys())"
+    told = subprocess.check_output([sys.executable, "-c", script], text=True).splitlines()
+    assert told[-3:] == [f"in {folder}: 2 complete", f"the whole table is in {folder / 'runs.csv'}", "set()"]
 
 
 def test_the_table_is_read_without_the_libraries_that_run_things():

@@ -27,7 +27,18 @@ from retina_nb.sweeps.parameters import combined, grid_from_words, read_sets, va
     ],
 )
 def test_a_grid_in_a_shell(word, expected):
-    assert grid_from_words([word]) == expected
+    assert grid_from_words([word], {}) == expected
+
+
+def test_values_of_a_grid_are_text_where_the_default_is(tmp_path):
+    defaults = {"session": "", "flag": True, "rate": 0.1}
+    words = ["session=20210713_1, 01|no", "flag=no,true", "rate=inf,-1e-3"]
+    expected = {"session": ["20210713_1, 01", "no"], "flag": [False, True], "rate": [float("inf"), -1e-3]}
+    assert grid_from_words(words, defaults) == expected
+    assert grid_from_words(["session=01,'a,b',,"[:-2]], defaults) == {"session": ["01", "a,b"]}
+    for text in ("session: [01, no]\n", "- session: 01\n- session: no\n"):
+        (tmp_path / "sweep.yaml").write_text(text)
+        assert read_sets(tmp_path / "sweep.yaml", defaults) == [{"session": "01"}, {"session": "no"}]
 
 
 @pytest.mark.parametrize(
@@ -43,7 +54,7 @@ def test_a_grid_in_a_shell(word, expected):
 )
 def test_what_is_no_grid_is_refused(words, complaint):
     with pytest.raises(UserError, match=complaint):
-        grid_from_words(words)
+        grid_from_words(words, {})
 
 
 @pytest.mark.parametrize(
@@ -55,14 +66,14 @@ def test_what_is_no_grid_is_refused(words, complaint):
 )
 def test_sets_in_a_file(tmp_path, text, expected):
     (tmp_path / "sweep.yaml").write_text(text)
-    assert read_sets(tmp_path / "sweep.yaml") == expected
+    assert read_sets(tmp_path / "sweep.yaml", {}) == expected
 
 
 @pytest.mark.parametrize("text", ["seed: 0", "- 1", "", "[]", "seed: []", "seed"])
 def test_a_file_of_something_else_is_refused(tmp_path, text):
     (tmp_path / "sweep.yaml").write_text(text)
     with pytest.raises(UserError, match=r"sweep\.yaml must have sets of parameters"):
-        read_sets(tmp_path / "sweep.yaml")
+        read_sets(tmp_path / "sweep.yaml", {})
 
 
 def test_every_set_meets_every_point_of_the_grid():

@@ -175,6 +175,27 @@ def test_half_a_line_that_a_full_disk_left_is_cut_off(notebook, folder, here):
     assert len(rnb.search(notebook, folder, SPACE, trials=3, **GOAL)) == 3
 
 
+def test_a_damaged_journal_is_one_sentence_and_stays_as_it_is(notebook, folder, here):
+    rnb.search(notebook, folder, SPACE, trials=2, **GOAL)
+    journal = folder / "study.journal"
+    first, *others = journal.read_bytes().splitlines(keepends=True)
+    for content in (
+        b"\xff\xfe\x00\n" + first,
+        first + b'{"op_code": 4, "wor' + b"".join(others),
+        first + b"null\n",
+        first + b'{"op_code": "x", "worker_id": 3}\n',
+        first + b'{"op_code": 6, "worker_id": "a", "trial_id": 99, "state": 7, "values": [1]}\n',
+    ):
+        journal.write_bytes(content)
+        with pytest.raises(UserError, match=r"study\.journal is damaged .*: restore it, or take another folder"):
+            rnb.search(notebook, folder, SPACE, trials=3, **GOAL)
+        assert journal.read_bytes() == content
+    journal.unlink()
+    journal.mkdir()
+    with pytest.raises(UserError, match="Is a directory"):
+        rnb.search(notebook, folder, SPACE, trials=3, **GOAL)
+
+
 @pytest.mark.parametrize(
     ("space", "message"),
     [
