@@ -55,6 +55,22 @@ def describe(data_info: Mapping[str, Any], neurons: Mapping[str, int], shape: Se
     return about
 
 
+def keep_speeds(about: dict[str, Any], speeds: Mapping[str, float], place: str) -> None:
+    """Keep the speeds of its sessions as ``about["session_speeds"]``, and say what they are for.
+
+    Their core has them, but their core-readout model does not tell the core of which session a stimulus is, so that
+    every prediction is at speed 1, in training as well. Ours does the same.
+    """
+    about["session_speeds"] = dict(speeds)
+    logging.getLogger(__name__).warning(
+        "%s has a speed for each session (%.3g to %.3g), kept in about['session_speeds']; predictions are at speed 1, "
+        "as those of its authors' model are",
+        place,
+        min(speeds.values()),
+        max(speeds.values()),
+    )
+
+
 def _say(about: Mapping[str, Any], data_info: Mapping[str, Any], place: str) -> None:
     log = logging.getLogger(__name__)
     for correction in about["corrections"]:
