@@ -70,6 +70,6 @@ def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
         yield f"{scores['metric']}: median {np.nanmedian(values):.3f} over {len(values)} cells, by its authors"
         return
     for metric, value in scores.items():
-        score = value["twin"] if isinstance(value, Mapping) else value
+        score = value.get("twin") if isinstance(value, Mapping) else value
         if score is not None:
             yield f"{metric}: {score:.3g} (median on test stimuli)"

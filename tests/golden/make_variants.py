@@ -1,4 +1,4 @@
-"""Make checkpoints/variants and checkpoints/single_cells: small random twins by OpenRetina 1.1.1, in many of its settings, with what they predict.
+"""Make checkpoints/variants and checkpoints/single_cells: small random models by OpenRetina 1.1.1, with predictions.
 
 PYTHON_OF_AN_ENVIRONMENT_WITH_OPENRETINA tests/golden/make_variants.py
 """

@@ -1,5 +1,6 @@
 """Nothing in a file that is loaded ever runs, whatever it is called and wherever it comes from."""
 
+import contextlib
 import io
 import pickle
 import resource
@@ -137,7 +138,7 @@ def test_a_program_is_called_one(program, tmp_path):
 def test_the_commands_refuse_it_as_well(program, tmp_path, capsys):
     (tmp_path / "twin.ckpt").write_bytes(program)
     for words in (["card", tmp_path / "twin.ckpt"], ["convert", tmp_path / "twin.ckpt", tmp_path / "out.safetensors"]):
-        assert main([str(word) for word in words]) == 1
+        assert main([str(word) for word in words]) == 2
         assert "holds a program" in capsys.readouterr().err
     assert [one.name for one in tmp_path.iterdir()] == ["twin.ckpt"]
 
@@ -186,8 +187,9 @@ def foreign(module, name, monkeypatch):
     kind = type(name, (), {"__module__": module})
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):
-        monkeypatch.setitem(sys.modules, ".".join(parts[:depth]), types.ModuleType(parts[depth - 1]))
-    setattr(sys.modules[module], name, kind)
+        if (above := ".".join(parts[:depth])) not in sys.modules:
+            monkeypatch.setitem(sys.modules, above, types.ModuleType(parts[depth - 1]))
+    monkeypatch.setattr(sys.modules[module], name, kind, raising=False)
     return kind
 
 
@@ -269,7 +271,6 @@ ODD = {
         "good",
         [1],
         {"cc": "0.5"},
-        {"cc": {"other": 1}},
         {"sessions": [1]},
         {"metric": "r", "sessions": {"a": "x"}},
     ],
@@ -328,10 +329,8 @@ def test_a_deep_about_is_refused_or_kept(tmp_path):
         deep = [deep]
     card["about"]["deep"] = deep
     path = sealed(tmp_path / "deep.safetensors", card, tensors)
-    try:
+    with contextlib.suppress(rnb.UserError):
         assert rnb.load_twin(path).about["deep"] == deep
-    except rnb.UserError:
-        pass
 
 
 def test_an_about_that_cannot_be_written_is_told(tmp_path):
@@ -363,12 +362,19 @@ def test_any_value_of_a_description_may_be_of_another_kind(tmp_path):
         card, _ = shipped()
         put(card, place, SWAPS[number % len(SWAPS)])
         path = sealed(tmp_path / "swapped.safetensors", card, tensors)
-        try:
-            rnb.load_twin(path).card()
-        except rnb.UserError as error:
-            assert "swapped.safetensors" in str(error)
-            refused += 1
+        said = refusal(path)
+        assert said is None or "swapped.safetensors" in said
+        refused += said is not None
     assert refused > 20
+
+
+def refusal(path):
+    """What is said of a file that cannot be loaded and shown."""
+    try:
+        rnb.load_twin(path).card()
+    except rnb.UserError as error:
+        return str(error)
+    return None
 
 
 def test_flipped_bits_and_cut_ends_are_all_refused(tmp_path):
@@ -384,10 +390,9 @@ def test_flipped_bits_and_cut_ends_are_all_refused(tmp_path):
         if bytes(content) == original:
             continue
         path.write_bytes(content)
-        try:
-            twin = rnb.load_twin(path)
-        except rnb.UserError as error:
-            assert "flipped.safetensors" in str(error)
-        else:  # in the padding of the header, or the order of its keys
-            before = rnb.load_twin("simulated").state_dict()
-            assert all(torch.equal(value, before[name]) for name, value in twin.state_dict().items())
+        if said := refusal(path):
+            assert "flipped.safetensors" in said
+            continue
+        # In the padding of the header.
+        before = rnb.load_twin("simulated").state_dict()
+        assert all(torch.equal(value, before[name]) for name, value in rnb.load_twin(path).state_dict().items())

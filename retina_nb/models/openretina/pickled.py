@@ -49,7 +49,7 @@ class Inert(dict):
         """As a set."""
 
 
-_MOST_NODES = 1_000_000  # of a configuration
+_MOST_NODES = 100_000  # of a configuration
 # What holds data, and dtypes.
 _KNOWN: dict[tuple[str, str], Any] = {
     ("builtins", "slice"): slice,
