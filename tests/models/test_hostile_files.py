@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from helpers import TINY, small_recording
 from model_files import contents, sealed
 
 import retina_nb as rnb
@@ -141,6 +142,17 @@ def test_the_commands_refuse_it_as_well(program, tmp_path, capsys):
         assert main([str(word) for word in words]) == 2
         assert "holds a program" in capsys.readouterr().err
     assert [one.name for one in tmp_path.iterdir()] == ["twin.ckpt"]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_is_not_resumed_with_a_program(program, tmp_path, monkeypatch):
+    monkeypatch.undo()  # training has checkpoints of its own, which torch reads without running anything
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("a program was loaded"))
+    recording = small_recording()
+    twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
+    (tmp_path / "last.ckpt").write_bytes(program)
+    with pytest.raises((rnb.UserError, RuntimeError)):
+        rnb.fit(twin, recording, max_epochs=1, folder=tmp_path, resume=True, accelerator="cpu")
 
 
 def test_checkpoints_of_before_the_archive_are_refused(tmp_path):
