@@ -33,17 +33,17 @@ _KNOWN = (
 )
 
 
-def read_checkpoint(path: Path, given: Mapping[str, Any]) -> Stored:
+def read_checkpoint(path: Path, given: Mapping[str, Any] | None = None) -> Stored:
     """A Lightning checkpoint of a model of OpenRetina; nothing in it is executed.
 
     Args:
         path: the file.
-        given: what the user says of the model and its recordings, which some files do not.
+        given: what the user says of the model, where its file does not.
 
     Raises:
         UserError: if the file is damaged or hostile, holds another model, or lacks something that is not given.
     """
-    found = read_pickled(path)
+    found, given = read_pickled(path), given or {}
     theirs, state = found["hyper_parameters"], found["state_dict"]
     try:
         if state.keys() >= LINEAR:
