@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Num
+from jaxtyping import Float
 
 from retina_nb.arrays import as_seed, describe
 from retina_nb.errors import UserError
@@ -21,18 +21,16 @@ BASELINE = "linear_nonlinear"
 _BLOCK = 1500
 
 
-def predict(
-    model: Any, stimulus: Num[np.ndarray, "..."], session: str | None = None
-) -> Float[np.ndarray, "time_out neuron"]:
+def predict(model: Any, stimulus: Any, session: str | None = None) -> Float[np.ndarray, "time_out neuron"]:
     """What a model makes of one stimulus, without gradients; ``time_out = time - model.lag``.
 
     Args:
         model: a twin, a baseline or a truth.
-        stimulus: (channel, time, height, width), in the recording's normalised units.
+        stimulus: an array (channel, time, height, width) of numbers, in the recording's normalised units.
         session: whose neurons; all sessions' in sorted order if None.
 
     Raises:
-        UserError: if the stimulus does not fit the model or is not longer than its lag.
+        UserError: if the stimulus does not fit the model, is not longer than its lag, or is not of finite real numbers.
     """
     if getattr(stimulus, "ndim", None) != 4:
         found = getattr(stimulus, "shape", type(stimulus).__name__)
@@ -40,13 +38,30 @@ def predict(
     lag, time = model.lag, stimulus.shape[1]
     if time <= lag:
         raise UserError(f"the model needs more than {lag} bins of stimulus, this one has {time}")
-    parameter = next(iter(model.parameters()), next(iter(model.buffers()), torch.zeros(0)))
+    parameter = next(
+        (one for one in (*model.parameters(), *model.buffers()) if one.is_floating_point()), torch.zeros(0)
+    )
     blocks = []
     with torch.no_grad():
         for start in range(lag, time, _BLOCK):
-            part = as_tensor(np.ascontiguousarray(stimulus[None, :, start - lag : start + _BLOCK], np.float32))
-            blocks.append(model(part.to(parameter.device), session)[0].float().cpu().numpy())
+            part = _numbers(stimulus[:, start - lag : start + _BLOCK], start - lag)
+            blocks.append(model(part[None].to(parameter), session)[0].float().cpu().numpy())
     return np.concatenate(blocks)
+
+
+def _numbers(frames: Any, first: int) -> Float[torch.Tensor, "channel time height width"]:
+    """Frames in single precision, of which the first has the number `first`."""
+    array = np.asarray(frames)
+    if array.dtype.kind not in "biuf":
+        raise UserError(f"the stimulus must be of real numbers, not {array.dtype}; convert it with .astype('float32')")
+    with np.errstate(over="ignore"):  # which is told below
+        array = np.ascontiguousarray(array, np.float32)
+    finite = np.isfinite(array).all(axis=(0, 2, 3))
+    if not finite.all():
+        raise UserError(
+            f"the stimulus is NaN, infinite or beyond 3e38 in bin {first + int(finite.argmin())}; replace such values"
+        )
+    return as_tensor(array)
 
 
 def evaluate(

@@ -52,6 +52,10 @@ def _are_counts(value: Any) -> bool:
     )
 
 
+def _are_speeds(value: Any) -> bool:
+    return isinstance(value, Mapping) and bool(value) and all(map(_is_positive, value.values()))
+
+
 def _are_tables(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(one, Mapping) for one in value.values())
 
@@ -89,5 +93,6 @@ _FIELDS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "channels": (_are_texts, "a list of names"),
     "corrections": (_are_texts, "a list of texts"),
     "sessions": (_are_tables, "a table for each session"),
+    "session_speeds": (_are_speeds, "a speed above 0 for each session"),
     "scores": (_are_scores, "a number for each metric"),
 }

@@ -16,7 +16,7 @@ def card(model: Any) -> str:
 
 def _lines(model: Any) -> Iterator[tuple[str, str]]:
     about = model.about
-    yield "model", f"{model.kind.replace('_', '-')}, {_architecture(model)}"
+    yield "model", ", ".join(filter(None, (model.kind.replace("_", "-"), _architecture(model))))
     yield (
         "parameters",
         f"{_count(model):,}" + (f", {_count(model.core):,} in the core" if hasattr(model, "core") else ""),
@@ -24,21 +24,26 @@ def _lines(model: Any) -> Iterator[tuple[str, str]]:
     if getattr(model, "stimulus_shape", None):
         channel, height, width = model.stimulus_shape
         yield "stimulus", f"{channel} channels x {height} x {width} pixels{_of(about.get('pixel_um'), ' of {:g} µm')}"
-    yield "time", f"lag of {model.lag} bins{_of(about.get('rate_hz'), ' at {:g} Hz')}{_future(model)}"
+    if hasattr(model, "lag"):
+        yield "time", f"lag of {model.lag} bins{_of(about.get('rate_hz'), ' at {:g} Hz')}{_future(model)}"
     mean, std = about.get("stimulus_mean"), about.get("stimulus_std")
     if mean is not None and std is not None:
         yield "units", f"stimulus (grey level - {mean:g}) / {std:g}; response in {about.get('unit') or 'unknown units'}"
     if neurons := about.get("neurons"):
         yield "cells", f"{sum(neurons.values())} in {len(neurons)} sessions{_of(about.get('species'), ' of {}')}"
-    for score in _scores(about.get("scores", {})):
+    if speeds := about.get("session_speeds"):
+        yield "speeds", f"of sessions, {min(speeds.values()):.3g} to {max(speeds.values()):.3g}: kept, not used"
+    for score in _scores(about.get("scores") or {}):
         yield "score", score
-    for correction in about.get("corrections", ()):
+    for correction in about.get("corrections") or ():
         yield "corrected", correction
-    yield "made by", about.get("source", f"retina_nb {retina_nb.__version__}")
+    yield "made by", about.get("source") or f"retina_nb {retina_nb.__version__}"
 
 
 def _architecture(model: Any) -> str:
     config = model.config or {}
+    if config and "core" not in config:  # a model of another kind than a twin
+        return ""
     parts = [config[part]["kind"].replace("_", " ") for part in ("core", "readout") if part in config]
     preset = f"preset {config['preset']}: " if config.get("preset") else ""
     return preset + (" core and ".join(parts) + " readout" if len(parts) == 2 else "parts made by hand")
@@ -65,6 +70,6 @@ def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
         yield f"{scores['metric']}: median {np.nanmedian(values):.3f} over {len(values)} cells, by its authors"
         return
     for metric, value in scores.items():
-        score = value["twin"] if isinstance(value, Mapping) else value
+        score = value.get("twin") if isinstance(value, Mapping) else value
         if score is not None:
             yield f"{metric}: {score:.3g} (median on test stimuli)"

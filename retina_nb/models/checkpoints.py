@@ -102,15 +102,16 @@ def load_twin(
     """Read a model from a file, or a published twin by its name, ready to predict.
 
     Called as ``twin(stimulus, session=None)``: the rates of a session's neurons, of all sessions' in sorted order if
-    None. Reads what was saved with ``save``, and Lightning checkpoints of OpenRetina (its unified and its example
-    core-readout models), of which nothing is executed.
+    None. Reads what was saved with ``save``, and Lightning checkpoints of OpenRetina (its core-readout, spatial
+    contrast and single-cell models), of which nothing is executed.
 
     Args:
         path_or_name: a ``.safetensors`` or ``.ckpt`` file; a name listed by `zoo()`, which is downloaded once; or
             ``"simulated"``, the twin of the default simulated retina that comes with the package.
         device: where to put it.
         core, readout: modules of the right shapes, for a twin that was made of parts by hand.
-        about: what the file does not say of its recordings or says wrongly, e.g. ``{"rate_hz": 30, "pixel_um": 50}``.
+        about: what the file does not say of its recordings or says wrongly, e.g. ``{"rate_hz": 30, "pixel_um": 50}``;
+            of a single-cell model also ``"nonlinearity"`` or ``"rf_location"``, if it is asked for.
 
     Raises:
         UserError: if the file is missing, damaged, hostile, not a model, or of other shapes than its parts; if there
@@ -120,13 +121,14 @@ def load_twin(
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
     path = expand_path(path_or_name)
     try:
-        stored = _read(path) if path.is_file() else _read_published(str(path_or_name))
-        stored.about |= about or {}
+        given = about or {}
+        stored = _read(path, given) if path.is_file() else _read_published(str(path_or_name), given)
+        stored.about |= given
         check_about(stored.about, str(path))
         with seeded(0):  # what is drawn is replaced by what was stored
             model = _filled(stored, path, core, readout)
-    except UserError:
-        raise
+    except UserError as error:
+        raise error if str(path) in str(error) else UserError(f"{path}: {error}") from None
     except Exception as error:  # a damaged description can raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         if isinstance(error, MemoryError) or "allocate memory" in str(error):
@@ -138,13 +140,13 @@ def load_twin(
         raise UserError(f"cannot put the twin on {device!r}: {str(error).splitlines()[0]}") from None
 
 
-def _read_published(name: str) -> Stored:
+def _read_published(name: str, given: Mapping[str, Any]) -> Stored:
     from retina_nb.models.published import PUBLISHED, find_published, remember_score
 
     if name == SHIPPED:
-        return _read(Path(retina_nb.__file__).parent / "twins" / f"{SHIPPED}.safetensors")
+        return _read_safetensors(Path(retina_nb.__file__).parent / "twins" / f"{SHIPPED}.safetensors")
     if name in PUBLISHED:
-        stored = _read(find_published(name))
+        stored = _read(find_published(name), given)
         remember_score(name, stored.about)
         return stored
     path = Path(name)
@@ -153,7 +155,7 @@ def _read_published(name: str) -> Stored:
     raise unknown("twin", name, [SHIPPED, *PUBLISHED])
 
 
-def _read(path: Path) -> Stored:
+def _read(path: Path, given: Mapping[str, Any]) -> Stored:
     try:
         with path.open("rb") as file:
             start = file.read(9)
@@ -163,7 +165,7 @@ def _read(path: Path) -> Stored:
     if start[8:] != b"{" and start.startswith((b"PK", b"\x80")):
         from retina_nb.models.openretina import read_checkpoint
 
-        return read_checkpoint(path)
+        return read_checkpoint(path, given)
     return _read_safetensors(path)
 
 

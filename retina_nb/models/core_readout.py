@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from retina_nb.cores import Core, feature_shape
 from retina_nb.errors import UserError, unknown
+from retina_nb.models.inputs import check_numbers
 from retina_nb.readouts import Readout, SessionReadouts
 from retina_nb.readouts.base import read_neurons
 from retina_nb.recording import Recording, by_name
@@ -76,7 +77,7 @@ class CoreReadout(nn.Module):
 
     def forward(
         self,
-        stimulus: Float[Tensor, "*batch channel time height width"],
+        stimulus: Shaped[Tensor, "*batch channel time height width"],
         session: str | None = None,
         neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
@@ -222,6 +223,7 @@ class CoreReadout(nn.Module):
         ]
         if wrong:
             raise UserError(f"the stimulus {shape} does not fit the twin: {' and '.join(wrong)}")
+        check_numbers(stimulus, next(self.parameters(), stimulus))
         if not hasattr(self.core, "lag"):
             self._measure_lag((shape[1], shape[3], shape[4]))
         if shape[2] <= self.lag:

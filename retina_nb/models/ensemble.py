@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
@@ -86,7 +86,7 @@ class Ensemble(nn.Module):
 
     def forward(
         self,
-        stimulus: Float[Tensor, "*batch channel time height width"],
+        stimulus: Shaped[Tensor, "*batch channel time height width"],
         session: str | None = None,
         neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "*batch time_out neuron"]:
@@ -105,7 +105,7 @@ class Ensemble(nn.Module):
 
     def rates(
         self,
-        stimulus: Float[Tensor, "*batch channel time height width"],
+        stimulus: Shaped[Tensor, "*batch channel time height width"],
         session: str | None = None,
         neurons: Int[Tensor, " neuron"] | None = None,
     ) -> Float[Tensor, "member *batch time_out neuron"]:

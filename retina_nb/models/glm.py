@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
@@ -79,7 +79,7 @@ class GLM(nn.Module):
 
     def forward(
         self,
-        stimulus: Float[Tensor, "batch channel time height width"],
+        stimulus: Shaped[Tensor, "batch channel time height width"],
         session: str | None = None,
         *,
         spikes: Float[Tensor, "batch spike_time neuron"] | None = None,

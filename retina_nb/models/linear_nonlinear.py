@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
@@ -90,14 +90,14 @@ class LinearNonlinear(nn.Module):
         return torch.einsum("nrk,nrchw->nckhw", self.temporal, self.spatial)
 
     def drive(
-        self, stimulus: Float[Tensor, "batch channel time height width"]
+        self, stimulus: Shaped[Tensor, "batch channel time height width"]
     ) -> Float[Tensor, "batch time_out neuron"]:
         """What the nonlinearity takes: the filtered stimulus and the offset.
 
         Raises:
             UserError: if the stimulus does not fit the filters or is too short for them.
         """
-        check_stimulus(stimulus, tuple(self.spatial.shape[2:]), self.lag)
+        check_stimulus(stimulus, tuple(self.spatial.shape[2:]), self.lag, self.spatial)
         traces = stimulus.movedim(2, 1).flatten(2) @ self.spatial.flatten(0, 1).flatten(1).T
         return filtered(traces, self.temporal) + self.offset
 
@@ -106,7 +106,7 @@ class LinearNonlinear(nn.Module):
         return self.gain * function(self.nonlinearity)(drive) + self.base
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+        self, stimulus: Shaped[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates; ``time_out = time - lag``. There is one session, whatever its name.
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError, unknown
+from retina_nb.models.inputs import check_numbers
 from retina_nb.recording import Recording, sessions_that_share
 from retina_nb.representations import model_words, one_line
 
@@ -70,7 +71,7 @@ class SessionModels(nn.Module):
         return self.models[session]
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+        self, stimulus: Shaped[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates of a session's neurons; of all sessions' in sorted order if None. ``time_out = time - lag``."""
         if session is not None:
@@ -111,10 +112,12 @@ def by_session(weights: Sequence[Tensor], recordings: Sequence[Recording]) -> li
     return list(zip(*([part.clone(memory_format=whole) for part in one.split(counts)] for one in weights), strict=True))
 
 
-def check_stimulus(stimulus: Tensor, frame: tuple[int, ...], lag: int) -> None:
-    """Refuse a stimulus (batch, channel, time, height, width) that has other frames or is too short."""
+def check_stimulus(stimulus: Tensor, frame: tuple[int, ...], lag: int, like: Tensor) -> None:
+    """Refuse a stimulus (batch, channel, time, height, width) that has other frames, is too short or not of finite
+    numbers as `like`."""
     found = tuple(stimulus.shape[1:2] + stimulus.shape[3:])
     if found != frame:
         raise UserError(f"the filters take stimuli of (channel, height, width) {frame}, this one has {found}")
     if stimulus.shape[2] <= lag:
         raise UserError(f"the filters need more than {lag} bins of stimulus, this one has {stimulus.shape[2]}")
+    check_numbers(stimulus, like)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from retina_nb.errors import UserError
@@ -83,7 +83,7 @@ class SpatialContrast(nn.Module):
         return self.temporal.shape[2] - 1
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+        self, stimulus: Shaped[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates; ``time_out = time - lag``. There is one session, whatever its name.
 
@@ -94,10 +94,10 @@ class SpatialContrast(nn.Module):
         return self.gain * F.softplus(self.slope * (mean + self.weight * contrast) + self.offset)
 
     def signals(
-        self, stimulus: Float[Tensor, "batch channel time height width"]
+        self, stimulus: Shaped[Tensor, "batch channel time height width"]
     ) -> tuple[Float[Tensor, "batch time_out neuron"], Float[Tensor, "batch time_out neuron"]]:
         """Mean and contrast of what each neuron sees."""
-        check_stimulus(stimulus, (self.temporal.shape[1], *self.spatial.shape[1:]), self.lag)
+        check_stimulus(stimulus, (self.temporal.shape[1], *self.spatial.shape[1:]), self.lag, self.spatial)
         return mean_and_contrast(stimulus, self.spatial, self.temporal)
 
 

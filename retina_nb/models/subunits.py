@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from retina_nb.models.single_cell import check_stimulus
@@ -105,14 +105,14 @@ class SubunitModel(nn.Module):
         return torch.einsum("cw,swyx->scyx", self.shape[neuron], seen)
 
     def forward(
-        self, stimulus: Float[Tensor, "batch channel time height width"], session: str | None = None
+        self, stimulus: Shaped[Tensor, "batch channel time height width"], session: str | None = None
     ) -> Float[Tensor, "batch time_out neuron"]:
         """Rates; ``time_out = time - lag``. There is one session, whatever its name.
 
         Raises:
             UserError: if the stimulus does not fit the filters or is too short for them.
         """
-        check_stimulus(stimulus, self.frame, self.lag)
+        check_stimulus(stimulus, self.frame, self.lag, self.temporal)
         pixels = stimulus.movedim(1, 2).flatten(2)
         drives = []
         # Neuron by neuron, since every subunit has a trace of its own.

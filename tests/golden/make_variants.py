@@ -1,9 +1,10 @@
-"""Make checkpoints/variants: small random twins by OpenRetina 1.1.1, in many of its settings, with what they predict.
+"""Make checkpoints/variants and checkpoints/single_cells: small random models by OpenRetina 1.1.1, with predictions.
 
 PYTHON_OF_AN_ENVIRONMENT_WITH_OPENRETINA tests/golden/make_variants.py
 """
 
 import logging
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -12,8 +13,11 @@ import numpy as np
 import torch
 from omegaconf import OmegaConf
 from openretina.models.core_readout import ExampleCoreReadout, UnifiedCoreReadout
+from openretina.models.linear_nonlinear import SingleCellSeparatedLNP
+from openretina.models.spatial_contrast import SingleCellSpatialContrast, SpatialContrastCoreReadout
 
 FOLDER = Path(__file__).parent / "checkpoints" / "variants"
+CELLS = FOLDER.parent / "single_cells"
 SESSIONS = {"b_two": 3, "a_one": 2}
 STIMULUS = (1, 2, 24, 11, 13)
 
@@ -148,6 +152,64 @@ def example(options):
     )
 
 
+def spatial_contrast(folder, **options):
+    cells = {name: {"cell_indices": list(range(n))} for name, n in SESSIONS.items()}
+    for session, n in SESSIONS.items():
+        for cell in range(n):
+            np.save(f"{folder}/cell_data_{session}_WN_stas_cell_{cell}.npy", average(cell))
+    return SpatialContrastCoreReadout(
+        in_shape=(1, *STIMULUS[2:]),
+        n_neurons_dict=SESSIONS,
+        sta_dir=folder,
+        temporal_crop_frames=7,
+        data_info={"n_neurons_dict": SESSIONS, "sessions_kwargs": cells, "stimulus_rate_hz": 85.0},
+        **options,
+    )
+
+
+def single_spatial_contrast(folder, **options):
+    np.save(f"{folder}/cell.npy", average(1))
+    return SingleCellSpatialContrast((1, *STIMULUS[2:]), folder, "cell.npy", temporal_crop_frames=6, **options)
+
+
+def average(number):
+    """A spike-triggered average: a Gaussian off the middle that changes its sign in time, and noise."""
+    y, x = np.indices(STIMULUS[3:])
+    place = np.exp(-((y - 4 - number) ** 2 + (x - 7 + number) ** 2) / (2 * 1.5**2))
+    course = np.sin(np.linspace(0, 6, 12)) * np.linspace(0, 1, 12)
+    noise = np.random.default_rng(number).normal(size=(12, *place.shape))
+    return (course[:, None, None] * place + 0.01 * noise).astype(np.float32)
+
+
+def lnp(**options):
+    return SingleCellSeparatedLNP((2, 8, *STIMULUS[3:]), spat_kernel_size=STIMULUS[3:], **options)
+
+
+SINGLE_CELLS = {
+    "contrast": (spatial_contrast, {}),
+    "contrast_cut": (spatial_contrast, {"cut_first_n_frames": 3}),
+    "single_contrast": (single_spatial_contrast, {}),
+    "single_contrast_cropped": (single_spatial_contrast, {"spat_crop_size": (7, 6)}),
+    "single_lnp": (lnp, {"rank": 2, "nonlinearity": "softplus"}),
+    "single_lnp_softplus": (lnp, {"nonlinearity": "parametrized_softplus"}),
+}
+
+
+@torch.no_grad()
+def write_single_cell(name, model):
+    stir(model)
+    trainer = lightning.Trainer(max_epochs=0, logger=False, enable_checkpointing=False, accelerator="cpu")
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(CELLS / f"{name}.ckpt")
+    model.eval()
+    stimulus = torch.randn(1, getattr(model, "in_channels", 1), *STIMULUS[2:])
+    responses = {
+        f"response/{session}": model(stimulus, session).numpy() for session in getattr(model, "readout", ["cell"])
+    }
+    place = {"place": np.array(model.rf_location)} if hasattr(model, "rf_location") else {}
+    np.savez_compressed(CELLS / f"{name}.npz", stimulus=stimulus.numpy(), **responses, **place)
+
+
 @torch.no_grad()
 def stir(model):
     """Random weights on which predictions visibly depend."""
@@ -193,6 +255,11 @@ def main():
     for number, (name, options) in enumerate(EXAMPLES.items()):
         torch.manual_seed(100 + number)
         write(name, example(options), 50)
+    CELLS.mkdir(exist_ok=True)
+    for number, (name, (make, options)) in enumerate(SINGLE_CELLS.items()):
+        torch.manual_seed(200 + number)
+        with tempfile.TemporaryDirectory() as folder:
+            write_single_cell(name, make(folder, **options) if "contrast" in name else make(**options))
 
 
 if __name__ == "__main__":

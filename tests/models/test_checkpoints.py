@@ -1,6 +1,11 @@
+import hashlib
 import json
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers import TINY, small_recording
@@ -12,6 +17,7 @@ import retina_nb as rnb
 from retina_nb.cores import Core
 from retina_nb.models.glm import fit_glm
 from retina_nb.models.linear_nonlinear import fit_linear_nonlinear
+from retina_nb.models.parts import assemble
 from retina_nb.models.sparse_autoencoder import SparseAutoencoder
 from retina_nb.models.spatial_contrast import fit_spatial_contrast
 from retina_nb.models.subunit_fits import fit_subunits
@@ -165,3 +171,165 @@ def test_a_file_whose_header_is_as_long_as_a_pickle_begins_is_read(twin, tmp_pat
 def test_a_device_that_is_not_there_is_told():
     with pytest.raises(rnb.UserError, match="cannot put the twin on 'gpu'"):
         rnb.load_twin("simulated", device="gpu")
+
+
+def odd_strides(model):
+    """Names of what is not laid out as a new tensor of its shape is."""
+    return [name for name, value in model.state_dict().items() if value.stride() != torch.empty(value.shape).stride()]
+
+
+def one_of_each(size=(7, 9), channels=1):
+    rng = np.random.default_rng(0)
+    movie = rnb.Movie(rng.standard_normal((channels, 400, *size)).astype(np.float32))
+    split = np.array(["train"] * 240 + ["validation"] * 80 + ["test"] * 80)
+    responses = rng.poisson(np.exp(0.7 * np.roll(movie.frames[0, :, 0, 0], 1)))[:, None].astype(np.float32)
+    return rnb.Recording("a", movie, responses, 30.0, split=split, pixel_um=50.0)
+
+
+def check_saved(model, path, *stimulus):
+    assert not odd_strides(model)
+    again = rnb.load_twin(rnb.save_model(model, path))
+    assert not odd_strides(again)
+    assert {name: value.shape for name, value in again.state_dict().items()} == {
+        name: value.shape for name, value in model.state_dict().items()
+    }
+    torch.testing.assert_close(again(*stimulus), model(*stimulus), rtol=0, atol=0)
+
+
+READOUTS = {
+    "gaussian_mask": {},
+    "point_gaussian, full": {},
+    "point_gaussian, isotropic": {"covariance": "isotropic"},
+    "point_gaussian, uncorrelated": {"covariance": "uncorrelated"},
+    "factorized": {},
+    "linear_nonlinear": {"temporal_kernel_size": 4},
+    "linear_nonlinear, product": {"temporal_kernel_size": 4, "rank": 1},
+    "spatial_contrast": {"history": 4},
+}
+CORES = {
+    "stacked": {
+        "kind": "stacked",
+        "hidden_channels": [1, 1],
+        "temporal_kernel_sizes": [3, 3],
+        "spatial_kernel_sizes": [1, 1],
+    },
+    "separable": {"convolution": "separable"},
+    "full": {"convolution": "full"},
+    "speeds": {"session_speeds": True},
+    "conv_gru": {"kind": "conv_gru", "recurrent_channels": 1, "input_kernel_size": 1, "recurrent_kernel_size": 1},
+    "photoreceptors": {"front_end": {"photoreceptor": "adaptation", "warm_up": 0.1}},
+    "pass_through": None,
+}
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 9), (9, 1)])
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("readout", READOUTS)
+def test_one_cell_one_channel_one_row_are_saved_by_every_core_and_readout(tmp_path, core, readout, size):
+    kind = readout.split(",")[0]
+    config = {
+        "core": {"kind": "pass_through", "cut": 0} if core == "pass_through" else CORES["stacked"] | CORES[core],
+        "readout": {"kind": kind} | READOUTS[readout],
+    }
+    about = {"neurons": {"a": 1}, "rate_hz": 30.0, "stimulus_mean": 10.0, "stimulus_std": 2.0}
+    twin = assemble(config, (1, *size), about).eval()
+    check_saved(twin, tmp_path / "one.safetensors", torch.randn(1, 1, 30, *size), "a")
+
+
+@pytest.mark.parametrize("name", FITS)
+def test_one_cell_is_saved_by_every_classical_model(tmp_path, name):
+    made = FITS[name]({"a": one_of_each()})
+    check_saved(made, tmp_path / "one.safetensors", torch.randn(1, 1, 40, 7, 9), "a")
+
+
+def test_one_cell_is_saved_by_ensembles_and_autoencoders(tmp_path):
+    recording = one_of_each()
+    twins = [rnb.build_twin("simulated_retina", recording, overrides=TINY, seed=seed).eval() for seed in (0, 1)]
+    check_saved(twins[0], tmp_path / "one.safetensors", torch.randn(1, 1, 20, 7, 9), "a")
+    check_saved(rnb.Ensemble(twins), tmp_path / "one.safetensors", torch.randn(1, 1, 20, 7, 9), "a")
+    for sizes in ((1, 1), (1, 3), (3, 1), (4, 2)):
+        check_saved(SparseAutoencoder(*sizes), tmp_path / "one.safetensors", torch.randn(5, sizes[0]))
+
+
+LAYOUTS = {
+    "expanded": torch.ones(1).expand(4),
+    "expanded, one entry": torch.ones(()).expand(1),
+    "transposed": torch.arange(6.0).reshape(2, 3).T,
+    "every other": torch.arange(8.0)[::2],
+    "channels last": torch.randn(2, 3, 4, 5).contiguous(memory_format=torch.channels_last),
+    "sparse": torch.eye(3).to_sparse(),
+    "conjugate": torch.tensor([1 + 2j]).to(torch.complex64).conj(),
+    "no axis": torch.tensor(3.0),
+    "empty": torch.zeros(0, 3),
+    **{
+        str(dtype): torch.ones(2, 1).to(dtype)
+        for dtype in (torch.float64, torch.bfloat16, torch.float16, torch.bool, torch.int8)
+    },
+}
+
+
+class _Holder(torch.nn.Module):
+    kind, config, stimulus_shape = "held", None, None
+
+    def __init__(self, value):
+        super().__init__()
+        self.about = {}
+        self.register_buffer("value", value)
+        self.register_buffer("same", value)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_any_layout_and_number_is_saved(tmp_path, name):
+    value = LAYOUTS[name]
+    _, tensors = contents(rnb.save_model(_Holder(value), tmp_path / "held.safetensors"))
+    expected = value.to_dense() if value.layout != torch.strided else value
+    for found in tensors.values():
+        assert found.dtype == value.dtype
+        assert torch.equal(found, expected.resolve_conj())
+
+
+@pytest.mark.parametrize("value", [torch.ones(2, dtype=torch.complex128), torch.ones(2, device="meta")])
+def test_what_a_file_cannot_hold_is_told(tmp_path, value):
+    with pytest.raises(rnb.UserError, match="cannot be saved: value is a tensor of"):
+        rnb.save_model(_Holder(value), tmp_path / "held.safetensors")
+
+
+def test_a_file_without_its_checksum_is_refused(twin, tmp_path):
+    path = twin.save(tmp_path / "twin.safetensors")
+    card, tensors = contents(path)
+    save_file(tensors, path, metadata={"retina_nb": json.dumps(card)})
+    with pytest.raises(rnb.UserError, match=r"twin\.safetensors lacks its checksum"):
+        rnb.load_twin(path)
+
+
+def test_the_shipped_twin_is_what_was_trained():
+    """It was saved again to have a checksum; its weights and what is said of them are the same to the bit."""
+    _, tensors = contents(Path(rnb.__file__).parent / "twins" / "simulated.safetensors")
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(name.encode() + value.numpy().tobytes())
+    assert digest.hexdigest() == "85924753279f5e9d2908332a3ee9345368b3d8410a62a390d5a651d6a9df4337"
+    torch.manual_seed(0)
+    assert float(rnb.load_twin("simulated")(torch.randn(1, 2, 40, 18, 16)).mean()) == pytest.approx(
+        0.27773049, rel=1e-5
+    )
+
+
+def test_a_process_with_little_memory_is_told(tmp_path):
+    """Limits of a process stay, so it is another one."""
+    pytest.importorskip("resource")
+    code = """
+import resource, sys, torch
+import retina_nb as rnb
+from retina_nb.models.sparse_autoencoder import SparseAutoencoder
+path = sys.argv[1]
+rnb.save_model(SparseAutoencoder(3000, 9000), path)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 150 * 2**20,) * 2)
+try:
+    rnb.load_twin(path)
+except rnb.UserError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "large.safetensors"], capture_output=True, text=True)
+    assert "not enough memory" in done.stdout, done.stderr

@@ -1,7 +1,7 @@
 """Reader of OpenRetina's checkpoints: its twins become ours, with the same predictions.
 
-Known are the unified core-readout model, and the example (earlier: plain and GRU) core-readout models with flat
-options, in all their cores, convolutions and readouts.
+Known are the unified core-readout model, the example (earlier: plain and GRU) core-readout models with flat options, in
+all their cores, convolutions and readouts, the spatial contrast models of one and of many cells, and the LNP of one.
 """
 
 import re
@@ -14,10 +14,12 @@ from torch import Tensor
 
 from retina_nb.errors import UserError
 from retina_nb.models.checkpoints import Stored, check_sizes, check_weights
-from retina_nb.models.openretina.about import describe
+from retina_nb.models.linear_nonlinear import LinearNonlinear
+from retina_nb.models.openretina.about import describe, keep_speeds
 from retina_nb.models.openretina.cores import read_core
 from retina_nb.models.openretina.pickled import plain, read_pickled
 from retina_nb.models.openretina.readouts import read_readout
+from retina_nb.models.openretina.single_cell import CONTRAST, LINEAR, SESSION, read_contrast, read_linear
 from retina_nb.models.parts import assemble, build_core, output_shape
 
 __all__ = ["read_checkpoint"]
@@ -31,16 +33,26 @@ _KNOWN = (
 )
 
 
-def read_checkpoint(path: Path) -> Stored:
-    """A Lightning checkpoint of a core-readout model of OpenRetina; nothing in it is executed.
+def read_checkpoint(path: Path, given: Mapping[str, Any] | None = None) -> Stored:
+    """A Lightning checkpoint of a model of OpenRetina; nothing in it is executed.
+
+    Args:
+        path: the file.
+        given: what the user says of the model, where its file does not.
 
     Raises:
-        UserError: if the file is damaged or hostile, or holds another model.
+        UserError: if the file is damaged or hostile, holds another model, or lacks something that is not given.
     """
-    found = read_pickled(path)
+    found, given = read_pickled(path), given or {}
     theirs, state = found["hyper_parameters"], found["state_dict"]
     try:
-        core, readout = (_unified if _is_unified(theirs) else _flat)(theirs)
+        if state.keys() >= LINEAR:
+            return _linear(state, given, path)
+        if not theirs:
+            raise UserError("it is not a Lightning checkpoint with hyper_parameters, which say what the weights are of")
+        if state.keys() >= CONTRAST:
+            return _single_contrast(theirs, state, given, path)
+        core, readout = (_contrast if "sta_dir" in theirs else _unified if _is_unified(theirs) else _flat)(theirs)
         neurons = {str(name): int(n) for name, n in plain(theirs["n_neurons_dict"]).items()}
         channel, _, height, width = plain(theirs["in_shape"])
         check_sizes([core, readout, neurons, [channel, height, width]], state, path)
@@ -49,7 +61,7 @@ def read_checkpoint(path: Path) -> Stored:
         if isinstance(error, UserError):
             raise UserError(f"{path}: {error}") from None
         raise UserError(
-            f"{path} is not a core-readout model of OpenRetina as it is known here ({type(error).__name__}: {error})"
+            f"{path} is not a model of OpenRetina as it is known here ({type(error).__name__}: {error})"
         ) from None
 
 
@@ -78,14 +90,44 @@ def _stored(
         weights |= {f"readout.readouts.{session}.{name}": value for name, value in own.items()}
     config = {"preset": None, "core": core_config, "readout": readout_config}
     about = describe(theirs.get("data_info") or {}, neurons, shape, path.name)
+    speeds = {
+        session: state[f"core.log_speed_{session}"] for session in neurons if f"core.log_speed_{session}" in state
+    }
+    if any(bool(speed) for speed in speeds.values()):
+        keep_speeds(about, {session: float(speed.exp()) for session, speed in speeds.items()}, path.name)
     with torch.device("meta"):
         twin = assemble(config, shape, about)
     check_weights(twin, weights, path)
     twin.load_state_dict(weights, assign=True)
     # Theirs brings weights into their range whenever they are used, ours keeps them there.
-    for session in neurons:
-        twin.session_readout(session).constrain()
+    # Not those of the spatial contrast model, which are used as they are.
+    if readout_config.get("kind") != "spatial_contrast":
+        for session in neurons:
+            twin.session_readout(session).constrain()
     return Stored(twin.kind, config, about, twin.state_dict(), shape)
+
+
+def _linear(state: Mapping[str, Tensor], given: Mapping[str, Any], path: Path) -> Stored:
+    config, weights = read_linear(state, given)
+    channel, height, width = config["frame"]
+    about = describe({}, {SESSION: 1}, (channel, height, width), path.name)
+    return Stored(LinearNonlinear.kind, config, about, weights, (channel, height, width))
+
+
+def _single_contrast(
+    theirs: Mapping[str, Any], state: Mapping[str, Tensor], given: Mapping[str, Any], path: Path
+) -> Stored:
+    check_sizes(plain(theirs["in_shape"]), state, path)
+    shape, readout, weights = read_contrast(theirs, state, given)
+    config = {"preset": None, "core": {"kind": "pass_through", "cut": 0}, "readout": readout}
+    weights = {f"readout.readouts.{SESSION}.{name}": value for name, value in weights.items()}
+    return Stored("core_readout", config, describe({}, {SESSION: 1}, shape, path.name), weights, shape)
+
+
+def _contrast(theirs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The spatial contrast model of many cells, whose parts are made by its constructor."""
+    core = {"_target_": "DummyCore", "cut_first_n_frames": theirs.get("cut_first_n_frames")}
+    return core, {"_target_": "MultiSpatialContrastReadout"}
 
 
 def _is_unified(theirs: Mapping[str, Any]) -> bool:

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from retina_nb.models.openretina.pickled import plain
 
 # What a published file does not say, and who uses it has to know.
 _ASKED = ("rate_hz", "pixel_um")
+_VALUES = (str, bool, int, float, np.number, np.bool_)
 
 
 def describe(data_info: Mapping[str, Any], neurons: Mapping[str, int], shape: Sequence[int], place: str) -> dict:
@@ -46,13 +48,27 @@ def describe(data_info: Mapping[str, Any], neurons: Mapping[str, int], shape: Se
             about[ours] = value
     if sessions := _sessions(data_info):
         about["sessions"] = sessions
-    if scores := data_info.get("pretrained_performance"):
-        about["scores"] = {
-            "metric": str(data_info.get("pretrained_performance_metric", "correlation")),
-            "sessions": {name: _array(values) for name, values in scores.items()},
-        }
+    if scores := _scores(data_info.get("pretrained_performance")):
+        metric = plain(data_info.get("pretrained_performance_metric"))
+        about["scores"] = {"metric": metric if isinstance(metric, str) else "correlation", "sessions": scores}
     _say(about, data_info, place)
     return about
+
+
+def keep_speeds(about: dict[str, Any], speeds: Mapping[str, float], place: str) -> None:
+    """Keep the speeds of its sessions as ``about["session_speeds"]``, and say what they are for.
+
+    Their core has them, but their core-readout model does not tell the core of which session a stimulus is, so that
+    every prediction is at speed 1, in training as well. Ours does the same.
+    """
+    about["session_speeds"] = dict(speeds)
+    logging.getLogger(__name__).warning(
+        "%s has a speed for each session (%.3g to %.3g), kept in about['session_speeds']; predictions are at speed 1, "
+        "as those of its authors' model are",
+        place,
+        min(speeds.values()),
+        max(speeds.values()),
+    )
 
 
 def _say(about: Mapping[str, Any], data_info: Mapping[str, Any], place: str) -> None:
@@ -82,15 +98,29 @@ def _number(value: Any) -> float | None:
     return None
 
 
+def _scores(said: Any) -> dict[str, np.ndarray]:
+    """Values of the neurons of each session, where they are numbers."""
+    found = {str(session): _simple(plain(values)) for session, values in said.items()} if isinstance(said, dict) else {}
+    arrays = {session: np.asarray(values) for session, values in found.items()}
+    return {session: values for session, values in arrays.items() if values.dtype.kind in "biuf"}
+
+
 def _sessions(data_info: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """What is known of each session, such as the eye, ROI numbers and cell types."""
     known = data_info.get("sessions_kwargs") or {}
     return {
-        str(session): {str(name): _array(plain(value)) for name, value in values.items()}
+        str(session): {str(name): _simple(plain(value)) for name, value in values.items()}
         for session, values in known.items()
         if isinstance(values, Mapping) and values
     }
 
 
-def _array(value: Any) -> Any:
-    return value.detach().numpy() if isinstance(value, Tensor) else value
+def _simple(value: Any) -> Any:
+    """Arrays, texts, numbers, and lists of them, which a model file can hold; None in place of anything else."""
+    if isinstance(value, Tensor):
+        return value.float().numpy() if value.dtype == torch.bfloat16 else value.numpy()
+    if isinstance(value, list | tuple):
+        return [one if isinstance(one, _VALUES) else None for one in map(plain, value)]
+    return (
+        value if isinstance(value, _VALUES) or (isinstance(value, np.ndarray) and value.dtype.kind in "biufU") else None
+    )

@@ -49,7 +49,7 @@ class Inert(dict):
         """As a set."""
 
 
-_MOST_NODES = 1_000_000  # of a configuration
+_MOST_NODES = 100_000  # of a configuration
 # What holds data, and dtypes.
 _KNOWN: dict[tuple[str, str], Any] = {
     ("builtins", "slice"): slice,
@@ -118,8 +118,10 @@ def read_pickled(path: Path) -> dict[str, Any]:
     except Exception as error:  # a damaged file can raise anything
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise UserError(f"{path} is damaged or not a checkpoint ({reason}); download or copy it again") from None
-    if type(found) is not dict or not {"state_dict", "hyper_parameters"} <= found.keys():
-        raise UserError(f"{path} is not a Lightning checkpoint with hyper_parameters and a state_dict")
+    if type(found) is not dict or "state_dict" not in found:
+        raise UserError(f"{path} is not a Lightning checkpoint with a state_dict")
+    if not isinstance(found.setdefault("hyper_parameters", {}), dict):
+        raise UserError(f"{path} is not a Lightning checkpoint: its hyper_parameters are no dictionary")
     state = found["state_dict"]
     if not isinstance(state, dict) or not all(type(value) is Tensor for value in state.values()):
         raise UserError(f"{path} is not a Lightning checkpoint: its state_dict holds something else than tensors")

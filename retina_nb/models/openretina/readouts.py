@@ -109,10 +109,19 @@ def _linear_nonlinear(theirs: Mapping[str, Any], state: State, shape: tuple[int,
     return config, {"space_filters": filters.movedim(2, 1), "bias": bias}
 
 
+def _spatial_contrast(theirs: Mapping[str, Any], state: State, shape: tuple[int, int, int]) -> Part:
+    names = {"contrast_weight": "w", "gain": "nl_a", "slope": "nl_b", "bias": "nl_c"}
+    temporal = state["temporal_filters"]
+    weights = {"spatial_filters": state["spatial_filters"], "temporal_filters": temporal[:, None]}
+    config = {"kind": "spatial_contrast", "history": temporal.shape[1]}
+    return config, weights | {ours: state[name] for ours, name in names.items()}
+
+
 _READERS: dict[str, Reader] = {
     "MultiGaussianMaskReadout": _gaussian_mask,
     "MultiSampledGaussianReadout": _point_gaussian,
     "MultiFactorizedReadout": _factorized,
+    "MultiSpatialContrastReadout": _spatial_contrast,
     "MultipleLNPReadout": _linear_nonlinear,
 }
 
