@@ -35,6 +35,8 @@ _MAX_SPLITS = 50
 _BLOCK = 30
 # Bootstrap samples computed at once, which bounds the memory needed for many trials.
 _SAMPLES_AT_ONCE = 50
+# Numbers of split halves in memory together, which bounds it for many neurons.
+_VALUES_AT_ONCE = 2**22
 
 Scores = Float[np.ndarray, " neuron"] | Float[np.ndarray, "sample neuron"]
 Weights = Float[np.ndarray, " time"] | Float[np.ndarray, "sample time"] | None
@@ -192,8 +194,15 @@ def reliability(trials: np.ndarray, weights: Weights = None) -> Scores:
     weights = _normed(weights, trials)
     if len(trials) < 2:
         return _undefined(trials, weights)
-    first, second = (np.tensordot(half, trials, axes=1) for half in _halves(len(trials)))
-    r = _mean_of_defined(_pearson(first, second, weights, of_flat=np.nan))
+    halves = _halves(len(trials))
+    step = max(1, _VALUES_AT_ONCE // (len(halves[0]) * trials.shape[1]))
+
+    def correlations(some: np.ndarray) -> np.ndarray:
+        first, second = (np.tensordot(half, some, axes=1) for half in halves)
+        return _mean_of_defined(_pearson(first, second, weights, of_flat=np.nan))
+
+    starts = range(0, trials.shape[2], step)
+    r = np.concatenate([correlations(trials[..., start : start + step]) for start in starts], axis=-1)
     k = len(trials) / (len(trials) // 2)
     return np.where(r > 0, k * r / (1 + (k - 1) * np.maximum(r, 0)), r)
 

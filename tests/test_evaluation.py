@@ -172,3 +172,49 @@ def test_all_models_are_compared_with_the_first():
     assert table.loc["plain", "gain"] == 0
     np.testing.assert_allclose(table.loc["better", ["gain", "gain_low", "gain_high"]].astype(float), 0.1)
     assert table.loc["same", "gain_low"] < 0 < table.loc["same", "gain_high"]
+
+
+def test_no_property_of_the_cells_takes_the_place_of_another_column():
+    names = ("session", "neuron", "correlation", "cc_norm_low", f"{BASELINE}_feve")
+    recording = small_recording()
+    odd = {name: np.array([7.0, 8.0, 9.0]) for name in names}
+    odd |= {
+        "position": np.arange(6).reshape(3, 2),
+        "position_0": np.array([1, 2, 3]),
+        "type": np.array(["x", "y", "z"]),
+    }
+    twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
+    plain, scores = (rnb.evaluate(twin, one) for one in (recording, replace(recording, neurons=odd)))
+    pd.testing.assert_frame_equal(scores[plain.columns], plain)
+    for name in names:
+        assert scores[f"recorded_{name}"].tolist() == [7.0, 8.0, 9.0]
+    assert scores["position_0"].tolist() == [0, 2, 4]
+    assert scores["position_1"].tolist() == [1, 3, 5]
+    assert scores["recorded_position_0"].tolist() == [1, 2, 3]
+    assert scores["type"].tolist() == ["x", "y", "z"]
+
+
+@pytest.mark.parametrize("bins", [4, 30, 62])
+def test_a_short_test_is_scored(bins):
+    recording = small_recording(time=500)
+    recording = replace(recording, repeats={"test": recording.repeats["test"][:, : bins + 20]})
+    twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
+    scores = rnb.evaluate(twin, recording)
+    assert scores["correlation"].notna().all()
+    assert (scores["correlation_low"] <= scores["correlation_high"]).all()
+
+
+def test_what_cannot_be_scored_is_told_with_the_session_before_a_baseline_is_fitted(monkeypatch):
+    recording = small_recording()
+    twin = rnb.build_twin("simulated_retina", recording, overrides=TINY)
+    monkeypatch.setattr("retina_nb.evaluation.fit_linear_nonlinear", None)
+    one = replace(recording, repeats={"test": recording.repeats["test"][:, :7]})
+    with pytest.raises(rnb.UserError, match="session a: test has 1 bins to score after 6 bins of history"):
+        rnb.evaluate(twin, one, baseline=None)
+    with pytest.raises(rnb.UserError, match="unknown split of session a 'tset': did you mean 'test'"):
+        rnb.evaluate(twin, recording, stimulus="tset")
+    below = replace(recording, responses=recording.responses - 1, signed=True)
+    with pytest.raises(rnb.UserError, match=r"session a has responses below zero.*make them positive"):
+        rnb.evaluate(twin, below)
+    with pytest.raises(rnb.UserError, match=r"between 0 and 1, e\.g\. 0\.95, not 95"):
+        rnb.evaluate(twin, recording, level=95)

@@ -404,3 +404,12 @@ def test_quality_index_and_signal_to_noise_rise_with_the_signal():
     np.testing.assert_allclose(index, [1 / 5, (1 + 1 / 5) / 2, (9 + 1 / 5) / 10], rtol=0.05)
     np.testing.assert_allclose(ratio, [0, 1, 9], rtol=0.1, atol=0.05)
     assert np.isnan(metrics.quality_index(np.zeros((3, 10, 1)))).all()
+
+
+def test_memory_for_many_neurons_is_bounded_and_changes_nothing(monkeypatch):
+    trials = np.random.default_rng(0).poisson(2, (6, 40, 5)).astype(float)
+    at_once = metrics.reliability(trials), metrics.bootstrap_scores(trials, None, "reliability", n=5)
+    monkeypatch.setattr(metrics, "_VALUES_AT_ONCE", 1)
+    parts = metrics.reliability(trials), metrics.bootstrap_scores(trials, None, "reliability", n=5)
+    for one, other in zip(at_once, parts, strict=True):
+        np.testing.assert_allclose(one, other)

@@ -22,7 +22,7 @@ _FEWEST = 10  # responses by which the step of a neuron is told
 _CONTINUOUS = 20  # different responses, beyond which the lack of a step is not by chance
 _MOST_STEPS = 5000  # of the largest response: more would fit anything
 _SAME = 1.25  # factor below which steps are the same
-_GROWN = 4.0  # factor of responses without a step beyond which no stimulus explains them
+_GROWN = 8.0  # factor of responses without a step beyond which no stimulus explains them
 _NEARLY_ALL = 0.8  # part of the neurons
 
 
@@ -126,7 +126,7 @@ def _compared(train: Scales, other: Scales, label: str) -> Iterator[tuple[str, s
         noise = (other.noise[usable] / other.mean[usable]) / np.maximum(train.noise[usable] / train.mean[usable], 1e-30)
         sign = np.sign(np.log(size))
         sure = np.quantile(sign * np.log(mean), 1 - _NEARLY_ALL) > np.log(_GROWN)
-        if sure and np.median(sign * np.log(np.maximum(noise, 1e-30))) > np.log(_GROWN):
+        if sure and np.median(sign * np.log(np.maximum(noise, 1e-30))) > np.log(_GROWN) / 2:
             yield LOOK, f"{grown}, and so is their noise; {ask}"
 
 

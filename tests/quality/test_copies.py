@@ -97,3 +97,22 @@ def test_short_stretches_of_one_session_do_not_make_clips_of_others_short(clean)
     short[other.split == "validation"] = ""
     audit = rnb.audit({"a": one, "b": replace(other, split=short)})
     assert set(audit.copies["session"]) <= {"b"}
+
+
+def test_a_frame_that_lasts_from_one_split_into_the_next_is_no_copy():
+    """Pictures that are shown for 7 bins each, and labels that change in the middle of one."""
+    rng = np.random.default_rng(0)
+    frames = np.repeat(np.arange(60), 7)
+    split = np.where(np.arange(420) < 213, "train", "test")
+    recording = Recording(
+        "a",
+        Movie(rng.standard_normal((1, 60, 5, 7)).astype(np.float32)),
+        rng.poisson(1, (420, 6)),
+        7.0,
+        frames=frames,
+        split=split,
+    )
+    audit = rnb.audit(recording, clip=0.1)
+    assert not audit.to_dataframe().query("check == 'copies' and severity != 'fine'").size
+    again = replace(recording, frames=np.where(np.arange(420) >= 400, 3, frames))
+    assert rnb.audit(again, clip=0.1).to_dataframe().query("check == 'copies' and severity != 'fine'").size

@@ -8,7 +8,7 @@ from faults import found
 from helpers import small_recording
 
 import retina_nb as rnb
-from retina_nb import Movie
+from retina_nb import Movie, Recording
 
 
 @pytest.mark.parametrize(
@@ -68,3 +68,26 @@ def test_a_stimulus_in_grey_levels_and_movies_that_do_not_fit_are_looked_at(firs
     assert found(audit, "stimulus", "the last 9750 of 19500 frames", severity="look at it")
     every = replace(first, movie=Movie(longer.frames), frames=2 * first.frames)
     assert found(rnb.audit({"a": every}), "stimulus", "every 2th", severity="look at it")
+
+
+def test_trials_that_were_not_recorded_are_found(first):
+    bins = first.repeats["test"]
+    for padded in (bins[4:], bins[4:5, 300:]):
+        responses = first.responses.copy()
+        responses[padded] = 0
+        audit = rnb.audit({"a": replace(first, responses=responses)})
+        assert found(audit, "repeats", "no neuron responds in trial", "4", "leave out")
+    assert not found(rnb.audit({"a": first}), "repeats", "no neuron responds")
+
+
+def test_a_blank_movie_is_a_placeholder_if_it_is_one_frame_or_pixel(first):
+    plain = {"frames": np.zeros(len(first), int), "split": first.split, "repeats": first.repeats}
+    for frames, severity in ((np.zeros((1, 1, 1, 1)), "look at it"), (np.zeros((1, len(first), 4, 4)), "problem")):
+        recording = Recording("a", Movie(frames), first.responses, first.rate, **plain)
+        assert found(rnb.audit(recording), "stimulus", severity=severity)
+
+
+@pytest.mark.parametrize("label", ["train", "validation", "test", ""])
+def test_bins_of_one_label_only_are_audited(first, label):
+    audit = rnb.audit(replace(first, split=np.full(len(first), label), repeats={}))
+    assert found(audit, "splits", "no bin is for", severity="look at it")

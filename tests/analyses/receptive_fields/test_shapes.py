@@ -4,8 +4,10 @@ import pytest
 from planted_fields import planted_field
 
 import retina_nb as rnb
-from retina_nb.analyses.receptive_fields import shapes
+from retina_nb import Movie, Recording
+from retina_nb.analyses.receptive_fields import shapes, spike_triggered_averages
 from retina_nb.analyses.receptive_fields.fields import make_fields
+from retina_nb.models.locate import locate_receptive_fields
 
 SIZE = (13, 15)
 
@@ -75,3 +77,43 @@ def test_an_empty_field_has_no_shape():
 def test_too_few_lags_have_no_time_course():
     with pytest.raises(rnb.UserError, match="2 lags have no time course"):
         describe(planted_field((6, 7), lags=2, size=SIZE))
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_field_of_one_pixel_is_a_time_course_without_a_place():
+    rng = np.random.default_rng(0)
+    light = rng.choice([-1.0, 1.0], 6000).astype(np.float32)
+    responses = rng.poisson(np.exp(np.stack([np.roll(light, 3), -np.roll(light, 4)], axis=1) - 1))
+    recording = Recording("a", Movie(light[None, :, None, None]), responses.astype(np.float32), 30.0)
+    found = shapes(spike_triggered_averages(recording, lags=8))
+    np.testing.assert_allclose(found.polarity, [1, -1])
+    np.testing.assert_allclose(found.time_to_peak, [0.1, 4 / 30], atol=0.005)
+    np.testing.assert_array_equal(np.abs(found.temporal).argmax(axis=1), [4, 3])
+    np.testing.assert_allclose(found.colour, 1)
+    for nothing in (found.center, found.sigma_um, found.orientation, found.surround, found.diameter_um):
+        assert np.isnan(nothing).all()
+    np.testing.assert_array_equal(locate_receptive_fields(recording), 0)
+
+
+@pytest.mark.parametrize("along", ["height", "width"])
+def test_a_field_in_one_row_of_pixels_has_a_size_along_it_only(along):
+    at = np.arange(31)
+    row = np.exp(-0.5 * ((at - 12.3) / 2.5) ** 2)
+    size = (31, 1) if along == "height" else (1, 31)
+    linear = np.array([0.0, 0.2, -1.0, 0.1])[None, None, :, None, None] * row.reshape(1, 1, 1, *size)
+    table = pd.DataFrame({"session": ["a"], "neuron": [0]})
+    fields = make_fields(linear, np.abs(linear).mean(axis=(1, 2)), rate=30.0, pixel_um=10.0, neurons=table)
+    found = shapes(fields)
+    np.testing.assert_allclose(found.sigma_um[0], [25, np.nan], rtol=1e-3)
+    np.testing.assert_allclose(found.center[0].max(), 12.3, rtol=1e-3)
+    assert found.orientation[0] == (90 if along == "height" else 0)
+    assert np.isnan(found.diameter_um[0])
+
+
+def test_a_field_of_fewer_pixels_than_a_gaussian_has_numbers_has_no_size():
+    linear = np.zeros((1, 1, 4, 2, 3))
+    linear[0, 0, 2, 1, 1] = 1
+    table = pd.DataFrame({"session": ["a"], "neuron": [0]})
+    found = shapes(make_fields(linear, np.abs(linear).mean(axis=(1, 2)), rate=30.0, pixel_um=10.0, neurons=table))
+    assert found.polarity[0] == 1
+    assert np.isnan(found.sigma_um).all()
