@@ -158,9 +158,11 @@ def _write_session(group: h5py.Group, recording: Recording) -> None:
         _write_table(group, name, getattr(recording, name))
 
 
-def _write_table(group: h5py.Group, key: str, values: Mapping[str, Any], deepest: int = h5.DEEPEST) -> None:
+def _write_table(group: h5py.Group, key: str, values: Mapping[Any, Any], deepest: int = h5.DEEPEST) -> None:
     table = group.create_group(key, track_order=True)
     for name, value in values.items():
+        if not isinstance(name, str):
+            raise UserError(f"the name {name!r} must be text")
         if isinstance(value, Mapping):
             if not deepest:
                 raise UserError(f"{name!r} lies in itself, or too deep: dictionaries in {h5.DEEPEST} others at most")
@@ -319,8 +321,6 @@ def _read_value(found: h5py.Dataset) -> Any:
 
 def _key(name: str) -> str:
     """A name as HDF5 admits it: without slashes, not empty and not only of dots."""
-    if not isinstance(name, str):
-        raise UserError(f"the name {name!r} must be text")
     key = quote(name, safe=" ") or "%"
     return key if key.strip(".") else key.replace(".", "%2E")
 

@@ -325,10 +325,10 @@ def nested(levels: int, inner: object = 1) -> dict:
         (nested(40), "lies in itself, or too deep"),
         ({"x": (1, 2)}, "'x' has a tuple"),
         ({"x": [{1: 2}]}, "keys that are not text"),
-        ({5: 1}, "the name 5 must be text"),
+        ({"x": {5: {"y": 1}}}, "the name 5 must be text"),
         ({"x": {1, 2}}, "'x' is a set that JSON does not know"),
         ({"x": np.ma.array([1, 2], mask=[0, 1])}, "masked array"),
-        ({"x": np.array(["a\0"])}, "ends on a null character"),
+        ({"x": np.array(["a\0"], object)}, "ends on a null character"),
         ({"x": np.array(["\ud800"])}, "surrogates not allowed"),
     ],
 )
