@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from retina_nb.errors import UserError
+from retina_nb.file_kinds import not_a
 
 _TUPLES = (pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3)
 _MOST_PARTS = 1_000_000  # of a tuple, with those of the tuples in it
@@ -40,7 +41,7 @@ def load_pickle(path: str | Path) -> Any:
         raise UserError(f"cannot read {path}: {error.strerror or error}; check the path") from None
     except Exception as error:  # bytes that are not a pickle can raise anything
         reason = str(error) or type(error).__name__
-        raise UserError(f"cannot read {path}: damaged, incomplete or not a pickle ({reason}); get it again") from None
+        raise not_a("a pickle", Path(path), reason) from None
 
 
 class _Dtype:

@@ -15,6 +15,10 @@ from safetensors.numpy import load, save
 
 BYTES = ("flipped", "header flipped", "truncated", "bytes lost", "bytes added")
 PARTS = ("removed", "axes swapped", "as text", "as another number", "not finite", "emptied", "of another kind")
+# What a stranger may do to a dataset of an HDF5 file: the first draw on another file.
+DRAWING = ("external link", "external storage", "virtual")
+HOSTILE = (*DRAWING, "soft link to itself", "soft link to nothing", "group that holds itself", "claims gigabytes",
+           "references", "huge numbers", "negative numbers", "deep groups")  # fmt: skip
 _HEADER = 4096
 
 
@@ -119,6 +123,72 @@ def _put(table: Any, key: str, value: Any, how: str, data: st.DataObject) -> boo
     if changed is not _Gone:
         table[key] = changed
     return True
+
+
+def datasets_of(path: Path) -> list[str]:
+    """Names of the datasets of an HDF5 file; none if it is of another kind."""
+    return [part for part in parts_of(path) if "@" not in part and _is_dataset(path, part)] if _is_h5(path) else []
+
+
+def make_hostile(path: Path, part: str, how: str, other: Path) -> bool:
+    """Replace a dataset by something hostile, see `HOSTILE`; whether that can be done to it.
+
+    Args:
+        path: the HDF5 file.
+        part: the dataset.
+        how: one of `HOSTILE`.
+        other: another HDF5 file, of which nothing must ever be seen.
+    """
+    with h5py.File(path, "r+") as file:
+        old = file[part]
+        shape, dtype, values, attributes = old.shape, old.dtype, old[()], dict(old.attrs)
+        if how in ("external storage", "virtual", "claims gigabytes", "huge numbers", "negative numbers") and (
+            dtype.kind not in "fiu" or not shape
+        ):
+            return False
+        del file[part]
+        if how == "external link":
+            file[part] = h5py.ExternalLink(str(other), "/secret")
+        elif how == "external storage":
+            size = int(np.prod(shape)) * dtype.itemsize
+            file.create_dataset(part, shape, dtype, external=[(str(other), 0, max(size, 1))])
+        elif how == "virtual":
+            layout = h5py.VirtualLayout(shape, dtype)
+            layout[:] = h5py.VirtualSource(str(other), "secret", shape)
+            file.create_virtual_dataset(part, layout)
+        elif how == "soft link to itself":
+            file[part] = h5py.SoftLink(f"/{part}")
+        elif how == "soft link to nothing":
+            file[part] = h5py.SoftLink("/nothing here")
+        elif how == "group that holds itself":
+            group = file.create_group(part)
+            group["more"] = group
+        elif how == "deep groups":
+            file.create_group(part + "/x" * 2000)
+        elif how == "claims gigabytes":
+            chunks = tuple(min(size, 1000) for size in shape)
+            file.create_dataset(part, (10**10, *shape[1:]), dtype, chunks=chunks, fillvalue=1)
+        elif how == "references":
+            file[part] = np.full(shape or (1,), file.ref, h5py.ref_dtype)
+        else:
+            changed = np.array(values)
+            changed.flat[0] = (
+                (1e30 if dtype.kind == "f" else np.iinfo(dtype).max) if how[0] == "h" else -1 * (dtype.kind != "u")
+            )
+            file[part] = changed
+        if isinstance(file.get(part, getlink=True), h5py.HardLink):
+            for key, one in attributes.items():
+                file[part].attrs[key] = one
+    return True
+
+
+def _is_h5(path: Path) -> bool:
+    return _READERS.get(path.suffix) is _H5
+
+
+def _is_dataset(path: Path, part: str) -> bool:
+    with h5py.File(path, "r") as file:
+        return isinstance(file[part], h5py.Dataset)
 
 
 # ---- pickles: keys of dictionaries, joined by slashes

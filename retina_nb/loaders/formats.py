@@ -53,7 +53,11 @@ def files_in(path: Path) -> list[Path]:
     except OSError as error:
         raise UserError(f"cannot read the folder {path}: {error.strerror or error}") from None
     if not files:
-        raise UserError(f"{path} has no file of recordings, that is, none ending on {', '.join(_SUFFIXES)}")
+        has = ", ".join(sorted(file.name for file in path.iterdir())[:20]) or "nothing"
+        raise UserError(
+            f"{path} has no file of recordings, that is, none ending on {', '.join(_SUFFIXES)}: it has {has}; give the "
+            "path of a file if one of them is HDF5, or read its arrays and make a retina_nb.Recording of them"
+        )
     return files
 
 
@@ -86,5 +90,6 @@ def _format_of_file(path: Path) -> Format:
             return _LAYOUT
         raise UserError(
             f"{path} is HDF5, but not in a known layout: it has {', '.join(keys[:20]) or 'nothing'}, and neither "
-            "datasets responses_NAME nor what write_recordings or NWB writes"
+            "datasets responses_NAME nor what write_recordings or NWB writes; read its arrays (with h5py) and make a "
+            "retina_nb.Recording of them"
         )

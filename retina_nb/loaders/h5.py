@@ -21,7 +21,7 @@ from retina_nb.memory import check_memory
 NUMBERS, INTEGERS = "fiu", "iu"
 _KINDS = {"f": "floats", "i": "integers", "u": "integers", "b": "booleans", "S": "text", "O": "text"}
 _NAMED = 40  # at most so many keys in an error
-_DEEPEST = 32  # groups in one another
+DEEPEST = 32  # groups in one another
 # An array of more bytes than the former has at least one stored for each so many; compression saves up to 1,032 times.
 _CLAIM, _SHRUNK = 2**26, 10_000
 
@@ -134,7 +134,7 @@ def tree(group: h5py.Group) -> dict[str, Any]:
         UserError: naming the file and the key, if a group holds itself or is there twice, groups lie in one another
             too deep, or something cannot be read.
     """
-    return _tree(group, set(), _DEEPEST)
+    return _tree(group, set(), DEEPEST)
 
 
 def _tree(group: h5py.Group, seen: set[int], deepest: int) -> dict[str, Any]:

@@ -120,7 +120,8 @@ def _write_all(file: h5py.File, recordings: Mapping[str, Recording], raise_failu
             _write_session(group, recording)
             raise_failure()
         except (UserError, ValueError, TypeError) as error:
-            raise UserError(f"session {name} cannot be written: {error}") from None
+            printable = name.encode(errors="backslashreplace").decode()  # half of a character cannot even be shown
+            raise UserError(f"session {printable} cannot be written: {error}") from None
 
 
 def _write_movie(group: h5py.Group, movie: Movie, raise_failure: Callable[[], None]) -> None:
@@ -146,7 +147,7 @@ def _write_movie(group: h5py.Group, movie: Movie, raise_failure: Callable[[], No
 
 
 def _write_session(group: h5py.Group, recording: Recording) -> None:
-    _put(group, **{name: getattr(recording, name) for name in _FACTS})
+    _put(group, **{name: kind(getattr(recording, name)) for name, kind in _FACTS.items()})
     _put(group, split_dtype=recording.split.dtype.str)
     _write(group, "split", np.select([recording.split == label for label in _LABELS], np.arange(4, dtype=np.uint8)))
     for name in ("responses", "frames", "onsets"):
@@ -155,17 +156,23 @@ def _write_session(group: h5py.Group, recording: Recording) -> None:
         _write_table(group, name, getattr(recording, name))
 
 
-def _write_table(group: h5py.Group, key: str, values: Mapping[str, Any]) -> None:
+def _write_table(group: h5py.Group, key: str, values: Mapping[Any, Any], deepest: int = h5.DEEPEST) -> None:
     table = group.create_group(key, track_order=True)
     for name, value in values.items():
+        if not isinstance(name, str):
+            raise UserError(f"the name {name!r} must be text")
         if isinstance(value, Mapping):
-            _write_table(table, _key(name), value)
+            if not deepest:
+                raise UserError(f"{name!r} lies in itself, or too deep: dictionaries in {h5.DEEPEST} others at most")
+            _write_table(table, _key(name), value, deepest - 1)
         else:
             _write_named(table, name, value)
 
 
 def _write_named(table: h5py.Group, name: str, values: Any) -> None:
     """Write an array of any dtype that has a meaning elsewhere; anything else as JSON."""
+    if np.ma.isMaskedArray(values):
+        raise UserError(f"{name!r} is a masked array, whose mask would be lost; fill what is masked")
     if isinstance(values, np.ndarray | np.generic):
         array, dtype = np.asarray(values), "" if isinstance(values, np.ndarray) else "scalar "
         dtype += array.dtype.str
@@ -186,9 +193,18 @@ def _write_named(table: h5py.Group, name: str, values: Any) -> None:
 
 def _as_json(name: str, value: Any) -> str:
     try:
-        return json.dumps(value)
-    except (TypeError, ValueError):
+        text, changed = json.dumps(value), _changed_by_json(value)
+    except (TypeError, ValueError, RecursionError):
         raise UserError(f"{name!r} is a {type(value).__name__} that JSON does not know") from None
+    if changed:
+        raise UserError(f"{name!r} has a tuple, or keys that are not text, which JSON does not keep; make it a list")
+    return text
+
+
+def _changed_by_json(value: Any) -> bool:
+    if isinstance(value, dict):
+        return not all(isinstance(key, str) for key in value) or any(map(_changed_by_json, value.values()))
+    return isinstance(value, tuple) or (isinstance(value, list) and any(map(_changed_by_json, value)))
 
 
 def _write(group: h5py.Group, key: str, array: np.ndarray) -> None:
@@ -199,6 +215,8 @@ def _write(group: h5py.Group, key: str, array: np.ndarray) -> None:
 def _put(group: h5py.Group | h5py.Dataset, **attributes: Any) -> None:
     """Write attributes. Text of fixed length is part of what HDF5 has checksums for, other text is not."""
     for name, value in attributes.items():
+        if isinstance(value, str) and value.endswith("\0"):
+            raise UserError(f"{name} {value!r} ends on a null character")
         text = value.encode() if isinstance(value, str) else b""
         group.attrs.create(name, text or value, dtype=h5py.string_dtype("utf-8", len(text)) if text else None)
 
@@ -252,6 +270,8 @@ def _as_recording(group: h5py.Group, movie: Movie) -> Recording:
 
 def _fact(group: h5py.Group, name: str, kind: type) -> Any:
     value = h5.attribute(group, name)
+    if kind is float and type(value) is int:  # as earlier versions wrote what was given as one
+        value = float(value)
     if not isinstance(value, kind):
         raise UserError(f"{h5.place(group, name)} must be {kind.__name__}, it is {value!r}; get the file again")
     return value

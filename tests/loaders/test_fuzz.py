@@ -31,8 +31,9 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import test_file_kinds
 import torch
-from damage import BYTES, PARTS, damage_bytes, damage_part, parts_of
+from damage import BYTES, DRAWING, HOSTILE, PARTS, damage_bytes, damage_part, datasets_of, make_hostile, parts_of
 from helpers import TINY, small_recording
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
@@ -225,6 +226,7 @@ class Whole:
         self.content = {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         self.damaged = sorted(path for path in self.content if path.match(form.files))
         self.parts = [(path, part) for path in self.damaged for part in parts_of(folder / path)]
+        self.datasets = [(path, part) for path in self.damaged for part in datasets_of(folder / path)]
         self.found = described(form.load(folder))
 
     def written(self) -> None:
@@ -332,3 +334,35 @@ def test_damaged_parts_are_refused_unless_the_format_leaves_them_free(whole, dat
     event(f"{how}: {outcome}")
     passes = {"refused", "no effect", "other facts"} | ({"other values"} if how == "as another number" else set())
     assert outcome in passes or re.fullmatch(whole.form.free, f"{how} {path.name}:{part}")
+
+
+@fuzz
+@given(data=st.data())
+def test_hostile_parts_are_refused_and_no_other_file_is_read(whole, tmp_path_factory, data):
+    if not whole.datasets:
+        pytest.skip("no HDF5")
+    other = tmp_path_factory.getbasetemp() / "other.h5"
+    with h5py.File(other, "w") as file:
+        file["secret"] = np.full(1000, 77.0)
+    whole.written()
+    path, part = data.draw(st.sampled_from(whole.datasets), "part")
+    how = data.draw(st.sampled_from(HOSTILE), "how")
+    if not make_hostile(whole.folder / path, part, how, other):
+        event("nothing to do")
+        return
+    outcome = whole.outcome()
+    event(f"{how}: {outcome}")
+    passes = {"refused"} if how in DRAWING else {"refused", "no effect", "other facts"}
+    passes |= {"other values"} if how.endswith("numbers") else set()
+    as_removed = re.fullmatch(whole.form.free, f"removed {path.name}:{part}")
+    assert outcome in passes or (how not in DRAWING and as_removed)
+
+
+@fuzz
+@given(data=st.data())
+def test_files_of_another_kind_are_refused(whole, data):
+    whole.written()
+    path = data.draw(st.sampled_from(whole.damaged), "file")
+    kind = data.draw(st.sampled_from(sorted(test_file_kinds.CONTENT)), "kind")
+    (whole.folder / path).write_bytes(test_file_kinds.CONTENT[kind])
+    assert whole.outcome() == "refused"

@@ -303,3 +303,79 @@ def test_flipped_bytes_never_give_another_error(folder, file):
             load_recordings(folder, rate=RATE, test_names=["noise"])
         except UserError as error:
             assert str(error).count("\n") == 0  # noqa: PT017
+
+
+def matlab(path, stimulus, responses):
+    """A file as MATLAB writes it: all axes in reverse."""
+    with h5py.File(path, "w") as file:
+        file["stimulus_noise"], file["responses_noise"] = stimulus.T, responses.T
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "neurons"), [((2, 1000, 18, 16), 5), ((1, 300, 12, 12), 40), ((2, 100, 18, 16), 16)]
+)
+def test_axes_in_reverse_are_told(tmp_path, stimulus, neurons):
+    rng = np.random.default_rng(0)
+    frames, responses = rng.random(stimulus), rng.poisson(1, (neurons, stimulus[1])).astype(float)
+    matlab(tmp_path / "m.h5", frames, responses)
+    with pytest.raises(UserError, match=r"have their axes in reverse, .* as MATLAB writes arrays; permute them"):
+        load_recordings(tmp_path / "m.h5", rate=RATE)
+
+
+def test_of_several_stimuli_in_reverse_the_axes_are_told(tmp_path):
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        for name, time in (("a", 100), ("b", 200)):
+            file[f"stimulus_{name}"] = rng.random((2, time, 5, 7)).T
+            file[f"responses_{name}"] = rng.random((3, time)).T
+    with pytest.raises(UserError, match="axes in reverse"):
+        load_recordings(tmp_path / "m.h5", rate=RATE)
+
+
+def test_as_many_neurons_as_rows_of_pixels_are_no_reverse(tmp_path):
+    rng = np.random.default_rng(0)
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file["stimulus_noise"], file["responses_noise"] = rng.random((1, 300, 9, 7)), rng.random((9, 300))
+    assert load_recordings(tmp_path / "m.h5", rate=RATE)["m"].n_neurons == 9
+
+
+def test_session_info_that_is_not_data_is_one_sentence(folder):
+    for put, problem in (
+        (lambda info: info.__setitem__("more", info), "holds itself"),
+        (lambda info: info.__setitem__("more", np.array([info.ref], h5py.ref_dtype)), "has references to other things"),
+        (
+            lambda info: info.__setitem__("more", np.array([info["celltype"].regionref[:1]], h5py.regionref_dtype)),
+            "has references to other things",
+        ),
+        (lambda info: info.create_group("x/" * 100), "too deep"),
+    ):
+        with h5py.File(folder / "a.h5", "a") as file:
+            info = file.require_group("session_info")
+            info.require_dataset("celltype", (3,), "i4")
+            put(info)
+        with pytest.raises(UserError, match=problem) as error:
+            load_recordings(folder, rate=RATE)
+        assert "\n" not in str(error.value)
+        with h5py.File(folder / "a.h5", "a") as file:
+            del file["session_info"]
+
+
+def test_text_of_matlab_is_text(folder):
+    with h5py.File(folder / "a.h5", "a") as file:
+        info = file.require_group("session_info")
+        info["eye"] = np.array([[ord(letter)] for letter in "left"], np.uint16)
+        info["eye"].attrs["MATLAB_class"] = np.bytes_("char")
+    assert load_recordings(folder, rate=RATE)["a"].about["eye"] == "left"
+
+
+def test_a_stimulus_that_claims_gigabytes_is_one_sentence(folder):
+    with h5py.File(folder / "a.h5", "a") as file:
+        file.create_dataset("stimulus_noise", (2, 10**9, 5, 7), "f4", chunks=(1, 100, 5, 7))
+    with pytest.raises(UserError, match=r"stimulus_noise claims .* GB"):
+        load_recordings(folder, rate=RATE)
+
+
+def test_a_folder_without_files_of_recordings_tells_what_it_has(tmp_path):
+    (tmp_path / "old.mat").write_bytes(b"x")
+    with pytest.raises(UserError, match=r"it has old\.mat; give the path of a file"):
+        load_recordings(tmp_path, rate=RATE)

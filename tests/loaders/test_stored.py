@@ -307,3 +307,71 @@ def or_error(path: Path) -> dict[str, Recording] | str:
         return rnb.load_recordings(path)
     except UserError as error:
         return str(error)
+
+
+def looped() -> dict:
+    about: dict = {}
+    about["more"] = about
+    return about
+
+
+def nested(levels: int, inner: object = 1) -> dict:
+    for _ in range(levels):
+        inner = {"more": inner}
+    return inner  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        (looped(), "lies in itself, or too deep"),
+        (nested(2000), "lies in itself, or too deep"),
+        (nested(40), "lies in itself, or too deep"),
+        ({"x": (1, 2)}, "'x' has a tuple"),
+        ({"x": [{1: 2}]}, "keys that are not text"),
+        ({"x": {5: {"y": 1}}}, "the name 5 must be text"),
+        ({"x": {1, 2}}, "'x' is a set that JSON does not know"),
+        ({"x": np.ma.array([1, 2], mask=[0, 1])}, "masked array"),
+        ({"x": np.array(["a\0"], object)}, "ends on a null character"),
+        ({"x": np.array(["\ud800"])}, "surrogates not allowed"),
+    ],
+)
+def test_what_would_come_back_as_something_else_is_refused(tmp_path, about, problem):
+    with pytest.raises(UserError, match=f"session a cannot be written: .*{problem}"):
+        rnb.write_recordings(replace(small_recording("a"), about=about), tmp_path / "a.h5")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("unit", ["µ\0", "\ud800"])
+def test_units_that_cannot_be_kept_are_refused(tmp_path, unit):
+    with pytest.raises(UserError, match="session a cannot be written"):
+        rnb.write_recordings(replace(small_recording("a"), unit=unit), tmp_path / "a.h5")
+
+
+def test_whole_numbers_for_rates_and_sizes_come_back(tmp_path):
+    one = replace(small_recording("a"), rate=30, pixel_um=50, about=nested(32))
+    found = rnb.load_recordings(rnb.write_recordings(one, tmp_path / "a.h5"))["a"]
+    assert (found.rate, found.pixel_um, found.about) == (30.0, 50.0, one.about)
+    with h5py.File(tmp_path / "a.h5", "r+") as file:  # as files of earlier versions have it
+        file["sessions/a"].attrs["rate"] = 30
+    assert rnb.load_recordings(tmp_path / "a.h5")["a"].rate == 30.0
+
+
+@pytest.mark.parametrize("session", ["日本", "a/b", "..", "", " ", "a\nb", "%", "a%2Fb", "x" * 3000])
+@pytest.mark.parametrize("dtype", [">f4", ">i2", "?", "f2"])
+def test_odd_sessions_and_movies_come_back_to_the_bit(tmp_path, session, dtype):
+    frames = np.random.default_rng(0).integers(0, 2, (1, 20, 3, 2)).astype(dtype)
+    try:
+        one = Recording(session, Movie(frames), np.ones((20, 1)), rate=30.0)
+    except UserError:
+        return  # what a recording refuses cannot be written
+    assert_same(rnb.load_recordings(rnb.write_recordings(one, tmp_path / "a.h5"))[session], one)
+
+
+def test_a_file_whose_tables_hold_themselves_is_one_sentence(tmp_path):
+    rnb.write_recordings(small_recording("a"), tmp_path / "a.h5")
+    with h5py.File(tmp_path / "a.h5", "r+") as file:
+        file["sessions/a/about/more"] = file["sessions/a/about"]
+    with pytest.raises(UserError, match="holds itself") as error:
+        rnb.load_recordings(tmp_path / "a.h5")
+    assert "\n" not in str(error.value)

@@ -17,6 +17,7 @@ import numpy as np
 
 from retina_nb.errors import UserError
 from retina_nb.files import expand_path
+from retina_nb.loaders import h5
 from retina_nb.loaders.formats import session_files
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.nwb.intervals import label_bins
@@ -26,6 +27,7 @@ from retina_nb.loaders.on_disk import fits_in_memory
 from retina_nb.recording import Frames, Movie, Recording
 
 _BLOCK = 2**24  # pixels that are read at once
+_TOLD = 200  # letters of an error of pynwb
 _ABOUT = ("identifier", "session_id", "session_description", "session_start_time", "experiment_description", "notes")
 _SUBJECT = ("subject_id", "species", "strain", "genotype", "sex", "age", "weight", "description")
 
@@ -109,15 +111,18 @@ def _read(
 ) -> _Session:
     from pynwb import NWBHDF5IO  # takes a second
 
+    with h5.open_h5(path):  # refuses a file that draws on others, which pynwb would follow
+        pass
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of files written by other versions
             with NWBHDF5IO(path, "r") as opened:
                 return _session(opened.read(), stimulus, responses, rate, axes, labels)
     except UserError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
     except Exception as error:  # pynwb has no error of its own
-        reason = (str(error).splitlines() or [""])[0]
+        # What it was building is told at length, and then why that could not be.
+        reason = (str(error).rsplit("due to:", 1)[-1].strip().splitlines() or [""])[0][:_TOLD]
         raise UserError(
             f"cannot read {path} as NWB: {type(error).__name__} {reason}; is it damaged, or does it need an extension?"
         ) from None
