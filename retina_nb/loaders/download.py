@@ -9,33 +9,39 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
 
 import requests
+import urllib3
 from filelock import FileLock
 from tqdm import tqdm
 
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
+from retina_nb.files import expand_path, name_problem, writing
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
 LONGEST_PAUSE = 600.0  # seconds, for a server that says how long it wants to be left alone
 TIMEOUT = 30.0  # seconds without a byte
+SLOWEST = 500.0  # bytes per second, the least in any TIMEOUT
 CONNECTIONS = 8  # files of a folder that are fetched at once
 RECORDS = ".downloads.jsonl"
 
 _LOCK = ".downloads.lock"
+_ADVICE = "set RETINA_NB_CACHE to another folder"
 
 # A server that answers so may have the file a moment later; 416 refuses to continue what was downloaded before.
 _WORTH_ANOTHER_TRY = {416, 429, 500, 502, 503, 504}
+_PAGES = (".html", ".htm")
 _BLOCK = 2**16  # at most this much is lost when a connection breaks off
 
 
@@ -134,26 +140,32 @@ def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
     return [folder]
 
 
-def download_files(files: Sequence[RemoteFile], folder: Path) -> None:
+def download_files(files: Sequence[RemoteFile], folder: Path, *, again: bool = False) -> None:
     """Have files in a folder: those that are there are checked, the others downloaded, checked and recorded.
 
     What has arrived of a file is kept beside its place under a name ending on ``.part``. Broken connections are taken
-    up again from there, in this call or in a later one. Nothing is asked of the network if all files are there.
+    up again from there, in this call or in a later one, unless the server's file may be another one by then. Nothing is
+    asked of the network if all files are there.
+
+    Args:
+        files: what is wanted.
+        folder: where, made if need be.
+        again: download even those that are there, which are kept if that fails.
 
     Raises:
-        UserError: if a file that is there is damaged, a server does not have a file or has another one, the
-            connection keeps breaking, the disk has no room, or the folder cannot be written.
+        UserError: if a file has a name that leads outside the folder, one that is there is damaged, a server does not
+            have a file, has another one or sends something else, the connection is too slow or keeps breaking, the
+            disk has no room, or the folder cannot be written.
     """
-    if _missing(files, folder):
-        try:
+    for file in files:
+        if problem := name_problem(file.name) or ("is taken" if file.name in (RECORDS, _LOCK) else ""):
+            raise UserError(f"{file.url} is not downloaded: its name {file.name!r} {problem}")
+    if again or _missing(files, folder):
+        with writing(folder, _ADVICE):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / _LOCK):
-                if missing := _missing(files, folder):  # no other process was faster
+                if missing := list(files) if again else _missing(files, folder):  # no other process was faster
                     _download(missing, folder)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {folder}: {error.strerror or error}; set RETINA_NB_CACHE to another folder"
-            ) from None
     check(files, folder)
 
 
@@ -212,7 +224,24 @@ def require_space(folder: Path, size: int, what: str) -> None:
 
 
 def _missing(files: Sequence[RemoteFile], folder: Path) -> list[RemoteFile]:
-    return [file for file in files if not (folder / file.name).exists()]
+    records = recorded(folder)
+    return [
+        file
+        for file in files
+        if not (path := folder / file.name).exists()
+        or (file.name in records and file.sha256 is None and file.size is None and _is_page(path))
+    ]
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a download is empty or a web page, which is never what was wanted; earlier versions kept such."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(100)
+    except OSError:
+        return False
+    page = start.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return not start or (page and path.suffix not in _PAGES)
 
 
 def _unchanged(path: Path, record: Record) -> bool:
@@ -246,6 +275,16 @@ def _size(path: Path) -> int:
 
 def _part(file: RemoteFile, folder: Path) -> Path:
     return folder / f"{file.name}.part"
+
+
+def _version(part: Path) -> Path:
+    """Where it is kept which version of the file, by what the server says of it, a part is of."""
+    return part.with_name(f"{part.name}.version")
+
+
+def _discard(part: Path) -> None:
+    part.unlink(missing_ok=True)
+    _version(part).unlink(missing_ok=True)
 
 
 def _write_record(record: Record, folder: Path) -> None:
@@ -289,10 +328,11 @@ def _download_one(file: RemoteFile, folder: Path, transfer: _Transfer) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     published = _fetch(file, part, transfer)
     if problem := _problem(published, part):
-        part.unlink()
+        _discard(part)
         raise UserError(f"what {file.url} sent {problem}; try again, or put the right file at {target}")
     digest = published.sha256 or _digest(part)
     os.replace(part, target)
+    _discard(part)
     status, now = target.stat(), datetime.now(UTC).isoformat(timespec="seconds")
     _write_record(Record(file.name, file.url, status.st_size, digest, now, status.st_mtime_ns), folder)
 
@@ -300,20 +340,24 @@ def _download_one(file: RemoteFile, folder: Path, transfer: _Transfer) -> None:
 def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
     """Get all of a file. Returns it with the size and SHA-256 that the server said, where they were not known."""
     transfer.bar.update(_size(part))
-    problem, pause = "", PAUSE
+    published, problem, pause = file, "", PAUSE
     for attempt in range(ATTEMPTS):
         if attempt and transfer.stop.wait(pause):
             raise CancelledError
         pause *= 2 if attempt else 1
         try:
-            with _ask(file, part, transfer) as answer:
-                _check_status(file, answer, part, transfer)
-                file = _as_stated(file, answer, have=_size(part))
+            with _ask(published, part, transfer) as answer:
+                _check_answer(published, answer, part, transfer)
+                file = _as_stated(published, answer, have=_size(part))
                 _append(file, answer, part, transfer)
-            if file.size is None:  # nothing tells that something is missing
+            if file.size is None or _size(part) >= file.size:
                 return file
             problem = "the connection broke off"
-        except requests.RequestException as error:
+        except UserError:
+            raise
+        except (requests.TooManyRedirects, ValueError) as error:  # ValueError: of an address that is none
+            raise UserError(f"cannot download {file.url}: it leads nowhere ({error})") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
             problem, pause = _reason(error), max(pause, _asked_pause(error))
         if file.size is not None and _size(part) >= file.size:
             return file
@@ -324,19 +368,64 @@ def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
 
 def _ask(file: RemoteFile, part: Path, transfer: _Transfer) -> requests.Response:
     """Ask once for what is still missing of a file."""
+    if file.sha256 is None and not _version(part).exists():  # the part may be of another version
+        transfer.bar.update(-_size(part))
+        _discard(part)
     start = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     return transfer.session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT)
 
 
-def _check_status(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
-    if answer.status_code == 416:
-        transfer.bar.update(-_size(part))
-        part.unlink(missing_ok=True)
-    if answer.status_code in _WORTH_ANOTHER_TRY:
+def _check_answer(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
+    """Check that an answer is the file, or what is missing of the part that is there.
+
+    Raises:
+        requests.RequestException: if it is worth to ask again.
+        UserError: if it is not.
+    """
+
+    def refused(reason: str) -> UserError:
+        return UserError(f"cannot download {file.url}: {reason}; try again later, or get the file in another way")
+
+    status, headers, start, unchecked = answer.status_code, answer.headers, _size(part), file.sha256 is None
+    if status in _WORTH_ANOTHER_TRY:
+        if status == 416:
+            transfer.bar.update(-start)
+            _discard(part)
         answer.raise_for_status()
-    if not answer.ok:
-        raise UserError(f"cannot download {file.url}: the server answered {answer.status_code} {answer.reason}")
+    if status not in (200, 206):
+        raise refused(f"the server answered {status} {answer.reason}")
+    addresses = [one.url for one in (*answer.history, answer)]
+    if any(a.startswith("https:") and not b.startswith("https:") for a, b in pairwise(addresses)):
+        raise refused("it is redirected to a connection that anybody on the way can change")
+    if headers.get("Content-Encoding", "identity") != "identity":
+        raise refused("the server compresses what it was asked to send as it is")
+    if unchecked and _media_type(answer) == "text/html" and not file.name.endswith(_PAGES):
+        raise refused("the server sent a web page instead of the file, perhaps to sign in")
+    version = _said_version(answer)
+    if status == 206:
+        said = re.match(r"bytes (\d{1,18})-", headers.get("Content-Range", ""))
+        goes_on = start > 0 and (said is None or int(said[1]) == start)
+        # With a published checksum it would be noticed in the end.
+        same = said is not None and version == _version(part).read_text(encoding="utf-8") if unchecked else True
+        if not (goes_on and same):
+            transfer.bar.update(-start)
+            _discard(part)
+            raise requests.RequestException("the server sent another part than was asked for, or of another file")
+    elif version:
+        _version(part).write_text(version, encoding="utf-8")
+    else:
+        _version(part).unlink(missing_ok=True)
+
+
+def _media_type(answer: requests.Response) -> str:
+    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+
+
+def _said_version(answer: requests.Response) -> str:
+    """By what a server tells versions of a file apart; empty if it does not."""
+    tag = answer.headers.get("ETag", "")
+    return answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
 
 
 def _as_stated(file: RemoteFile, answer: requests.Response, have: int) -> RemoteFile:
@@ -345,18 +434,31 @@ def _as_stated(file: RemoteFile, answer: requests.Response, have: int) -> Remote
     for one in (*answer.history, answer):
         linked = one.headers.get("X-Linked-ETag", "").strip('"').lower()
         sha256 = linked if re.fullmatch("[0-9a-f]{64}", linked) else sha256
-        size = _number(one.headers.get("X-Linked-Size")) or size
-    sent = _number(answer.headers.get("Content-Length"))
+        size = _stated_size(one, "X-Linked-Size") or size
+    sent = _stated_size(answer, "Content-Length")
     if sent is not None and answer.status_code == 206:
         sent += have
     for said in (size, sent):
-        if said is not None and said != (file.size or said):
+        if said is not None and file.size is not None and said != file.size:
             raise UserError(f"{file.url} is another file now, of {said:,} bytes instead of {file.size:,}")
     if sha256 is not None and sha256 != (file.sha256 or sha256):
         raise UserError(f"{file.url} is another file now, of SHA-256 {sha256[:12]}… instead of {file.sha256:.12}…")
     if size is not None and sent is not None and size != sent:
         raise UserError(f"{file.url} has {sent:,} bytes, but is said to have {size:,}; try again later")
-    return replace(file, size=file.size or size or sent, sha256=file.sha256 or sha256)
+    known = next((one for one in (file.size, size, sent) if one is not None), None)
+    if (
+        known is None
+        and sha256 is None
+        and file.sha256 is None
+        and "chunked" not in answer.headers.get("Transfer-Encoding", "")
+    ):
+        raise UserError(
+            f"cannot download {file.url}: the server does not say how long it is, so that nobody could tell whether "
+            "all of it came; get the file in another way"
+        )
+    if known == 0 and file.size is None:
+        raise UserError(f"cannot download {file.url}: the server sent an empty file; try again later")
+    return replace(file, size=known, sha256=file.sha256 or sha256)
 
 
 def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
@@ -365,34 +467,52 @@ def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _
     transfer.bar.update(0 if resumed else -_size(part))
     with open(part, "ab" if resumed else "wb") as out:
         require_space(part.parent, (file.size or 0) - out.tell(), f"the download of {file.name}")
-        for block in answer.iter_content(_BLOCK):
+        since, before = time.monotonic(), out.tell()
+        while block := answer.raw.read1(_BLOCK, decode_content=False):  # as soon as there is something
             if transfer.stop.is_set():
                 raise CancelledError
             out.write(block)
             transfer.bar.update(len(block))
-            if out.tell() > (file.size or out.tell()):
+            if file.size is not None and out.tell() > file.size:
                 return
+            if (seconds := time.monotonic() - since) >= TIMEOUT:
+                if out.tell() - before < SLOWEST * seconds:
+                    raise TimeoutError
+                since, before = time.monotonic(), out.tell()
+        if out.tell() == 0 and file.size is None:
+            raise UserError(f"cannot download {file.url}: the server sent an empty file; try again later")
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
+    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
 
 
-def _asked_pause(error: requests.RequestException) -> float:
+def _stated_size(answer: requests.Response, header: str) -> int | None:
+    """A size (bytes) in the headers of an answer, None if it is not there."""
+    text = answer.headers.get(header)
+    if text is not None and _number(text) is None:
+        raise UserError(f"cannot download {answer.url}: the server says a size that is none, {text[:20]!r}")
+    return _number(text)
+
+
+def _asked_pause(error: Exception) -> float:
     """Seconds for which the server wants to be left alone, 0 if it does not say."""
-    headers = {} if error.response is None else error.response.headers
+    answer = error.response if isinstance(error, requests.RequestException) else None
+    headers = {} if answer is None else answer.headers
     asked = _number(headers.get("Retry-After")) or _number(
         "".join(re.findall(r"\bt=(\d+)", headers.get("RateLimit", "")))
     )
     return min(asked or 0, LONGEST_PAUSE)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return f"no answer in {TIMEOUT:g} s"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, TimeoutError):
+        return f"the connection has less than {SLOWEST:g} bytes a second"
+    if isinstance(error, urllib3.exceptions.HTTPError):
         return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection to the server"
