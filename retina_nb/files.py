@@ -119,7 +119,13 @@ def name_problem(name: str) -> str:
     """Why a name that others gave is not taken as a path inside a folder, with ``/`` between its parts; else empty."""
     parts = name.split("/")
     path = PurePosixPath(name)
-    if path.is_absolute() or ".." in parts or not path.parts or "\\" in name or PureWindowsPath(name).drive:
+    if (
+        path.is_absolute()
+        or ".." in parts
+        or not path.parts
+        or "\\" in name
+        or any(PureWindowsPath(part).drive for part in parts)
+    ):
         return "leads outside the folder"
     if "\0" in name:
         return "has a null character"

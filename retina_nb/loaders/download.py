@@ -15,7 +15,6 @@ from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import pairwise
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -27,6 +26,16 @@ from tqdm import tqdm
 
 from retina_nb.errors import UserError
 from retina_nb.files import expand_path, name_problem, writing
+from retina_nb.loaders.remote import (
+    PAGES,
+    RemoteFile,
+    StartAgain,
+    as_stated,
+    check_answer,
+    number,
+    refused,
+    said_version,
+)
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
@@ -39,23 +48,7 @@ RECORDS = ".downloads.jsonl"
 _LOCK = ".downloads.lock"
 _ADVICE = "set RETINA_NB_CACHE to another folder"
 
-# A server that answers so may have the file a moment later; 416 refuses to continue what was downloaded before.
-_WORTH_ANOTHER_TRY = {416, 429, 500, 502, 503, 504}
-_PAGES = (".html", ".htm")
 _BLOCK = 2**16  # at most this much is lost when a connection breaks off
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A published file: its name, where it is, and its size (bytes) and SHA-256 (hexadecimal) as far as published.
-
-    The name may have folders, separated by ``/``.
-    """
-
-    name: str
-    url: str
-    size: int | None = None
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -241,7 +234,7 @@ def _is_page(path: Path) -> bool:
     except OSError:
         return False
     page = start.lstrip().lower().startswith((b"<!doctype html", b"<html"))
-    return not start or (page and path.suffix not in _PAGES)
+    return not start or (page and path.suffix not in PAGES)
 
 
 def _unchanged(path: Path, record: Record) -> bool:
@@ -277,14 +270,16 @@ def _part(file: RemoteFile, folder: Path) -> Path:
     return folder / f"{file.name}.part"
 
 
-def _version(part: Path) -> Path:
-    """Where it is kept which version of the file, by what the server says of it, a part is of."""
+def _version_file(part: Path) -> Path:
     return part.with_name(f"{part.name}.version")
 
 
-def _discard(part: Path) -> None:
-    part.unlink(missing_ok=True)
-    _version(part).unlink(missing_ok=True)
+def _version(part: Path) -> str:
+    """Which version of its file a part is of, by what the server said; empty if it said nothing."""
+    try:
+        return _version_file(part).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _write_record(record: Record, folder: Path) -> None:
@@ -328,39 +323,48 @@ def _download_one(file: RemoteFile, folder: Path, transfer: _Transfer) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     published = _fetch(file, part, transfer)
     if problem := _problem(published, part):
-        _discard(part)
+        _discard(part, transfer)
         raise UserError(f"what {file.url} sent {problem}; try again, or put the right file at {target}")
     digest = published.sha256 or _digest(part)
     os.replace(part, target)
-    _discard(part)
+    _version_file(part).unlink(missing_ok=True)
     status, now = target.stat(), datetime.now(UTC).isoformat(timespec="seconds")
     _write_record(Record(file.name, file.url, status.st_size, digest, now, status.st_mtime_ns), folder)
+
+
+def _discard(part: Path, transfer: _Transfer) -> None:
+    transfer.bar.update(-_size(part))
+    part.unlink(missing_ok=True)
+    _version_file(part).unlink(missing_ok=True)
 
 
 def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
     """Get all of a file. Returns it with the size and SHA-256 that the server said, where they were not known."""
     transfer.bar.update(_size(part))
-    published, problem, pause = file, "", PAUSE
+    problem, pause = "", PAUSE
     for attempt in range(ATTEMPTS):
         if attempt and transfer.stop.wait(pause):
             raise CancelledError
         pause *= 2 if attempt else 1
         try:
-            with _ask(published, part, transfer) as answer:
-                _check_answer(published, answer, part, transfer)
-                file = _as_stated(published, answer, have=_size(part))
-                _append(file, answer, part, transfer)
-            if file.size is None or _size(part) >= file.size:
-                return file
-            problem = "the connection broke off"
+            with _ask(file, part, transfer) as answer:
+                check_answer(file, answer, have=_size(part), version=_version(part))
+                stated = as_stated(file, answer, have=_size(part))
+                _append(stated, answer, part, transfer)
+            if stated.size is None and _size(part) == 0:
+                _discard(part, transfer)
+                raise refused(file, "the server sent nothing")
+            if stated.size is None or _size(part) >= stated.size:
+                return stated
+            file, problem = replace(file, sha256=stated.sha256), "the connection broke off"
         except UserError:
             raise
-        except (requests.TooManyRedirects, ValueError) as error:  # ValueError: of an address that is none
-            raise UserError(f"cannot download {file.url}: it leads nowhere ({error})") from None
+        except (requests.TooManyRedirects, ValueError) as error:  # ValueError: an address that is none
+            raise UserError(f"cannot download {file.url}: it leads nowhere ({error}); try again later") from None
         except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
             problem, pause = _reason(error), max(pause, _asked_pause(error))
-        if file.size is not None and _size(part) >= file.size:
-            return file
+            if isinstance(error, StartAgain):
+                _discard(part, transfer)
     raise UserError(
         f"cannot download {file.url}: {problem}; try again later, or put the file into {part.parent} yourself"
     )
@@ -368,104 +372,20 @@ def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
 
 def _ask(file: RemoteFile, part: Path, transfer: _Transfer) -> requests.Response:
     """Ask once for what is still missing of a file."""
-    if file.sha256 is None and not _version(part).exists():  # the part may be of another version
-        transfer.bar.update(-_size(part))
-        _discard(part)
+    if file.sha256 is None and not _version(part):  # nothing would tell that the part is of another version
+        _discard(part, transfer)
     start = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     return transfer.session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT)
 
 
-def _check_answer(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
-    """Check that an answer is the file, or what is missing of the part that is there.
-
-    Raises:
-        requests.RequestException: if it is worth to ask again.
-        UserError: if it is not.
-    """
-
-    def refused(reason: str) -> UserError:
-        return UserError(f"cannot download {file.url}: {reason}; try again later, or get the file in another way")
-
-    status, headers, start, unchecked = answer.status_code, answer.headers, _size(part), file.sha256 is None
-    if status in _WORTH_ANOTHER_TRY:
-        if status == 416:
-            transfer.bar.update(-start)
-            _discard(part)
-        answer.raise_for_status()
-    if status not in (200, 206):
-        raise refused(f"the server answered {status} {answer.reason}")
-    addresses = [one.url for one in (*answer.history, answer)]
-    if any(a.startswith("https:") and not b.startswith("https:") for a, b in pairwise(addresses)):
-        raise refused("it is redirected to a connection that anybody on the way can change")
-    if headers.get("Content-Encoding", "identity") != "identity":
-        raise refused("the server compresses what it was asked to send as it is")
-    if unchecked and _media_type(answer) == "text/html" and not file.name.endswith(_PAGES):
-        raise refused("the server sent a web page instead of the file, perhaps to sign in")
-    version = _said_version(answer)
-    if status == 206:
-        said = re.match(r"bytes (\d{1,18})-", headers.get("Content-Range", ""))
-        goes_on = start > 0 and (said is None or int(said[1]) == start)
-        # With a published checksum it would be noticed in the end.
-        same = said is not None and version == _version(part).read_text(encoding="utf-8") if unchecked else True
-        if not (goes_on and same):
-            transfer.bar.update(-start)
-            _discard(part)
-            raise requests.RequestException("the server sent another part than was asked for, or of another file")
-    elif version:
-        _version(part).write_text(version, encoding="utf-8")
-    else:
-        _version(part).unlink(missing_ok=True)
-
-
-def _media_type(answer: requests.Response) -> str:
-    return answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-
-
-def _said_version(answer: requests.Response) -> str:
-    """By what a server tells versions of a file apart; empty if it does not."""
-    tag = answer.headers.get("ETag", "")
-    return answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-
-
-def _as_stated(file: RemoteFile, answer: requests.Response, have: int) -> RemoteFile:
-    """The file with what the server says of it: in its own headers, and in those of the Hugging Face hub."""
-    size = sha256 = None
-    for one in (*answer.history, answer):
-        linked = one.headers.get("X-Linked-ETag", "").strip('"').lower()
-        sha256 = linked if re.fullmatch("[0-9a-f]{64}", linked) else sha256
-        size = _stated_size(one, "X-Linked-Size") or size
-    sent = _stated_size(answer, "Content-Length")
-    if sent is not None and answer.status_code == 206:
-        sent += have
-    for said in (size, sent):
-        if said is not None and file.size is not None and said != file.size:
-            raise UserError(f"{file.url} is another file now, of {said:,} bytes instead of {file.size:,}")
-    if sha256 is not None and sha256 != (file.sha256 or sha256):
-        raise UserError(f"{file.url} is another file now, of SHA-256 {sha256[:12]}… instead of {file.sha256:.12}…")
-    if size is not None and sent is not None and size != sent:
-        raise UserError(f"{file.url} has {sent:,} bytes, but is said to have {size:,}; try again later")
-    known = next((one for one in (file.size, size, sent) if one is not None), None)
-    if (
-        known is None
-        and sha256 is None
-        and file.sha256 is None
-        and "chunked" not in answer.headers.get("Transfer-Encoding", "")
-    ):
-        raise UserError(
-            f"cannot download {file.url}: the server does not say how long it is, so that nobody could tell whether "
-            "all of it came; get the file in another way"
-        )
-    if known == 0 and file.size is None:
-        raise UserError(f"cannot download {file.url}: the server sent an empty file; try again later")
-    return replace(file, size=known, sha256=file.sha256 or sha256)
-
-
 def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
     """Write what comes: after what has arrived before, if the server goes on from there."""
-    resumed = answer.status_code == 206
-    transfer.bar.update(0 if resumed else -_size(part))
-    with open(part, "ab" if resumed else "wb") as out:
+    if answer.status_code != 206:
+        _discard(part, transfer)
+        if version := said_version(answer):
+            _version_file(part).write_text(version, encoding="utf-8")
+    with open(part, "ab") as out:
         require_space(part.parent, (file.size or 0) - out.tell(), f"the download of {file.name}")
         since, before = time.monotonic(), out.tell()
         while block := answer.raw.read1(_BLOCK, decode_content=False):  # as soon as there is something
@@ -479,27 +399,13 @@ def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _
                 if out.tell() - before < SLOWEST * seconds:
                     raise TimeoutError
                 since, before = time.monotonic(), out.tell()
-        if out.tell() == 0 and file.size is None:
-            raise UserError(f"cannot download {file.url}: the server sent an empty file; try again later")
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch("[0-9]{1,18}", text) else None
-
-
-def _stated_size(answer: requests.Response, header: str) -> int | None:
-    """A size (bytes) in the headers of an answer, None if it is not there."""
-    text = answer.headers.get(header)
-    if text is not None and _number(text) is None:
-        raise UserError(f"cannot download {answer.url}: the server says a size that is none, {text[:20]!r}")
-    return _number(text)
 
 
 def _asked_pause(error: Exception) -> float:
     """Seconds for which the server wants to be left alone, 0 if it does not say."""
     answer = error.response if isinstance(error, requests.RequestException) else None
     headers = {} if answer is None else answer.headers
-    asked = _number(headers.get("Retry-After")) or _number(
+    asked = number(headers.get("Retry-After")) or number(
         "".join(re.findall(r"\bt=(\d+)", headers.get("RateLimit", "")))
     )
     return min(asked or 0, LONGEST_PAUSE)

@@ -116,7 +116,14 @@ def _read_published(name: str) -> Stored:
     if name == SHIPPED:
         return _read(Path(retina_nb.__file__).parent / "twins" / f"{SHIPPED}.safetensors")
     if name in PUBLISHED:
-        stored = _read(find_published(name))
+        path = find_published(name)
+        try:
+            stored = _read(path)
+        except UserError as damage:  # of the download, perhaps, of which neither size nor checksum need be known
+            try:
+                stored = _read(find_published(name, again=True))
+            except UserError:
+                raise damage from None
         remember_score(name, stored.about)
         return stored
     path = Path(name)
