@@ -9,13 +9,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 from uuid import uuid4
 
 from retina_nb.errors import UserError
 
 _TEMPORARY = re.compile(r"\.retina_nb-(?P<machine>[0-9a-f]{8})-(?P<pid>\d{1,9})-[0-9a-f]{8}(\..*)?")
+_RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 # How many more files are written to a folder before it is searched for remains again, which takes long in a large one.
@@ -65,12 +66,12 @@ def absolute_path(path: Any) -> Path:
 
 
 @contextmanager
-def writing(path: str | Path, advice: str = "choose a folder that can be written") -> Iterator[None]:
+def writing(path: str | Path, advice: str = "choose another folder") -> Iterator[None]:
     """Turn what the system says of a disk into one sentence.
 
     Args:
         path: what is being written, a file or a folder.
-        advice: what else to do than to make room, if the disk is not full.
+        advice: what to do, other than to make room if the disk is full.
 
     Raises:
         UserError: naming the path, if it cannot be written or the disk is full.
@@ -78,15 +79,14 @@ def writing(path: str | Path, advice: str = "choose a folder that can be written
     try:
         yield
     except OSError as error:
-        full = error.errno in _FULL
         # NumPy says only how many items it wrote, without a number of the error.
         reason = error.strerror or f"is the disk full? {error}"
-        advice = "make room, or choose a folder on another disk" if full else advice
-        raise UserError(f"cannot write {path}: {reason}; {advice}") from None
+        room = "make room, or " if error.errno in _FULL else ""
+        raise UserError(f"cannot write {path}: {reason}; {room}{advice}") from None
 
 
 @contextmanager
-def replace_file(path: str | Path, advice: str = "choose a folder that can be written") -> Iterator[Path]:
+def replace_file(path: str | Path, advice: str = "choose another folder") -> Iterator[Path]:
     """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
 
     What processes of this machine left in the folder when they were killed is removed.
@@ -113,6 +113,24 @@ def replace_file(path: str | Path, advice: str = "choose a folder that can be wr
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+
+def name_problem(name: str) -> str:
+    """Why a name that others gave is not taken as a path inside a folder, with ``/`` between its parts; else empty."""
+    parts = name.split("/")
+    path = PurePosixPath(name)
+    if (
+        path.is_absolute()
+        or ".." in parts
+        or not path.parts
+        or "\\" in name
+        or any(PureWindowsPath(part).drive for part in parts)
+    ):
+        return "leads outside the folder"
+    if "\0" in name:
+        return "has a null character"
+    reserved = [part for part in parts if part.partition(".")[0].rstrip().lower() in _RESERVED]
+    return "is a device on Windows" if reserved else ""
 
 
 def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None:

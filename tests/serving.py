@@ -3,8 +3,9 @@
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
@@ -22,6 +23,8 @@ class Server(ThreadingHTTPServer):
         self.files, self.script, self.asked, self.starts = files, [], [], []
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.linked_sha256 = {}  # what the hub says, where it is not the truth
+        self.headers = {}  # added to every file's
+        self.listed = {}  # what the hub lists besides `files`
 
     def handle_error(self, *args: object) -> None:
         pass  # clients that hang up are part of the tests
@@ -54,11 +57,21 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(416)
         elif fault == "refuses to resume":
             self._send(200, content, len(content))
+        elif isinstance(fault, tuple):  # status, body and headers of its own
+            self._send(fault[0], fault[1], None, fault[2])
+        elif fault == "drips":
+            self._send(200, b"", len(content))
+            with suppress(OSError):  # the client hangs up
+                for number in range(len(content)):
+                    self.wfile.write(content[number : number + 1])
+                    time.sleep(0.02)
         else:
             body = content[start:]
             said = len(body) + 5 if fault == "lies about the size" else len(body)
             sent = body[: len(body) // 2] if fault in ("breaks off", "breaks off, size unsaid") else body
-            self._send(206 if start else 200, sent, None if fault.endswith("unsaid") else said)
+            part = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+            headers = part | self.server.headers
+            self._send(206 if start else 200, sent, None if fault.endswith("unsaid") else said, headers)
 
     def _redirect(self, path: str) -> None:
         """As the hub does it for large files: to where they are, with their size and SHA-256."""
@@ -71,7 +84,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(302, b"", 0, headers)
 
     def _list(self, folder: str) -> None:
-        inside = {path: content for path, content in self.server.files.items() if path.startswith(f"{folder}/")}
+        listed = self.server.files | self.server.listed
+        inside = {path: content for path, content in listed.items() if path.startswith(f"{folder}/")}
         if not inside:
             self._send(404, b"{}", 2, {"X-Error-Code": "EntryNotFound"})
             return

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import time
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import suppress
@@ -19,37 +20,35 @@ from threading import Event
 from typing import Any
 
 import requests
+import urllib3
 from filelock import FileLock
 from tqdm import tqdm
 
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
+from retina_nb.files import expand_path, name_problem, writing
+from retina_nb.loaders.remote import (
+    PAGES,
+    RemoteFile,
+    StartAgain,
+    as_stated,
+    check_answer,
+    number,
+    refused,
+    said_version,
+)
 
 ATTEMPTS = 4
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
 LONGEST_PAUSE = 600.0  # seconds, for a server that says how long it wants to be left alone
 TIMEOUT = 30.0  # seconds without a byte
+SLOWEST = 500.0  # bytes per second, the least in any TIMEOUT
 CONNECTIONS = 8  # files of a folder that are fetched at once
 RECORDS = ".downloads.jsonl"
 
 _LOCK = ".downloads.lock"
+_ADVICE = "set RETINA_NB_CACHE to another folder"
 
-# A server that answers so may have the file a moment later; 416 refuses to continue what was downloaded before.
-_WORTH_ANOTHER_TRY = {416, 429, 500, 502, 503, 504}
 _BLOCK = 2**16  # at most this much is lost when a connection breaks off
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """A published file: its name, where it is, and its size (bytes) and SHA-256 (hexadecimal) as far as published.
-
-    The name may have folders, separated by ``/``.
-    """
-
-    name: str
-    url: str
-    size: int | None = None
-    sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -134,26 +133,32 @@ def user_folders(dataset: str, data_dir: str | Path | None) -> list[Path]:
     return [folder]
 
 
-def download_files(files: Sequence[RemoteFile], folder: Path) -> None:
+def download_files(files: Sequence[RemoteFile], folder: Path, *, again: bool = False) -> None:
     """Have files in a folder: those that are there are checked, the others downloaded, checked and recorded.
 
     What has arrived of a file is kept beside its place under a name ending on ``.part``. Broken connections are taken
-    up again from there, in this call or in a later one. Nothing is asked of the network if all files are there.
+    up again from there, in this call or in a later one, unless the server's file may be another one by then. Nothing is
+    asked of the network if all files are there.
+
+    Args:
+        files: what is wanted.
+        folder: where, made if need be.
+        again: download even those that are there, which are kept if that fails.
 
     Raises:
-        UserError: if a file that is there is damaged, a server does not have a file or has another one, the
-            connection keeps breaking, the disk has no room, or the folder cannot be written.
+        UserError: if a file has a name that leads outside the folder, one that is there is damaged, a server does not
+            have a file, has another one or sends something else, the connection is too slow or keeps breaking, the
+            disk has no room, or the folder cannot be written.
     """
-    if _missing(files, folder):
-        try:
+    for file in files:
+        if problem := name_problem(file.name) or ("is taken" if file.name in (RECORDS, _LOCK) else ""):
+            raise UserError(f"{file.url} is not downloaded: its name {file.name!r} {problem}")
+    if again or _missing(files, folder):
+        with writing(folder, _ADVICE):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / _LOCK):
-                if missing := _missing(files, folder):  # no other process was faster
+                if missing := list(files) if again else _missing(files, folder):  # no other process was faster
                     _download(missing, folder)
-        except OSError as error:
-            raise UserError(
-                f"cannot write to {folder}: {error.strerror or error}; set RETINA_NB_CACHE to another folder"
-            ) from None
     check(files, folder)
 
 
@@ -212,7 +217,24 @@ def require_space(folder: Path, size: int, what: str) -> None:
 
 
 def _missing(files: Sequence[RemoteFile], folder: Path) -> list[RemoteFile]:
-    return [file for file in files if not (folder / file.name).exists()]
+    records = recorded(folder)
+    return [
+        file
+        for file in files
+        if not (path := folder / file.name).exists()
+        or (file.name in records and file.sha256 is None and file.size is None and _is_page(path))
+    ]
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a download is empty or a web page, which is never what was wanted; earlier versions kept such."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(100)
+    except OSError:
+        return False
+    page = start.lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    return not start or (page and path.suffix not in PAGES)
 
 
 def _unchanged(path: Path, record: Record) -> bool:
@@ -246,6 +268,18 @@ def _size(path: Path) -> int:
 
 def _part(file: RemoteFile, folder: Path) -> Path:
     return folder / f"{file.name}.part"
+
+
+def _version_file(part: Path) -> Path:
+    return part.with_name(f"{part.name}.version")
+
+
+def _version(part: Path) -> str:
+    """Which version of its file a part is of, by what the server said; empty if it said nothing."""
+    try:
+        return _version_file(part).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _write_record(record: Record, folder: Path) -> None:
@@ -289,12 +323,19 @@ def _download_one(file: RemoteFile, folder: Path, transfer: _Transfer) -> None:
     part.parent.mkdir(parents=True, exist_ok=True)
     published = _fetch(file, part, transfer)
     if problem := _problem(published, part):
-        part.unlink()
+        _discard(part, transfer)
         raise UserError(f"what {file.url} sent {problem}; try again, or put the right file at {target}")
     digest = published.sha256 or _digest(part)
     os.replace(part, target)
+    _version_file(part).unlink(missing_ok=True)
     status, now = target.stat(), datetime.now(UTC).isoformat(timespec="seconds")
     _write_record(Record(file.name, file.url, status.st_size, digest, now, status.st_mtime_ns), folder)
+
+
+def _discard(part: Path, transfer: _Transfer) -> None:
+    transfer.bar.update(-_size(part))
+    part.unlink(missing_ok=True)
+    _version_file(part).unlink(missing_ok=True)
 
 
 def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
@@ -307,16 +348,23 @@ def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
         pause *= 2 if attempt else 1
         try:
             with _ask(file, part, transfer) as answer:
-                _check_status(file, answer, part, transfer)
-                file = _as_stated(file, answer, have=_size(part))
-                _append(file, answer, part, transfer)
-            if file.size is None:  # nothing tells that something is missing
-                return file
-            problem = "the connection broke off"
-        except requests.RequestException as error:
+                check_answer(file, answer, have=_size(part), version=_version(part))
+                stated = as_stated(file, answer, have=_size(part))
+                _append(stated, answer, part, transfer)
+            if stated.size is None and _size(part) == 0:
+                _discard(part, transfer)
+                raise refused(file, "the server sent nothing")
+            if stated.size is None or _size(part) >= stated.size:
+                return stated
+            file, problem = replace(file, sha256=stated.sha256), "the connection broke off"
+        except UserError:
+            raise
+        except (requests.TooManyRedirects, ValueError) as error:  # ValueError: an address that is none
+            raise UserError(f"cannot download {file.url}: it leads nowhere ({error}); try again later") from None
+        except (requests.RequestException, urllib3.exceptions.HTTPError, TimeoutError) as error:
             problem, pause = _reason(error), max(pause, _asked_pause(error))
-        if file.size is not None and _size(part) >= file.size:
-            return file
+            if isinstance(error, StartAgain):
+                _discard(part, transfer)
     raise UserError(
         f"cannot download {file.url}: {problem}; try again later, or put the file into {part.parent} yourself"
     )
@@ -324,75 +372,53 @@ def _fetch(file: RemoteFile, part: Path, transfer: _Transfer) -> RemoteFile:
 
 def _ask(file: RemoteFile, part: Path, transfer: _Transfer) -> requests.Response:
     """Ask once for what is still missing of a file."""
+    if file.sha256 is None and not _version(part):  # nothing would tell that the part is of another version
+        _discard(part, transfer)
     start = _size(part)
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={start}-"} if start else {})
     return transfer.session.get(file.url, headers=headers, stream=True, timeout=TIMEOUT)
 
 
-def _check_status(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
-    if answer.status_code == 416:
-        transfer.bar.update(-_size(part))
-        part.unlink(missing_ok=True)
-    if answer.status_code in _WORTH_ANOTHER_TRY:
-        answer.raise_for_status()
-    if not answer.ok:
-        raise UserError(f"cannot download {file.url}: the server answered {answer.status_code} {answer.reason}")
-
-
-def _as_stated(file: RemoteFile, answer: requests.Response, have: int) -> RemoteFile:
-    """The file with what the server says of it: in its own headers, and in those of the Hugging Face hub."""
-    size = sha256 = None
-    for one in (*answer.history, answer):
-        linked = one.headers.get("X-Linked-ETag", "").strip('"').lower()
-        sha256 = linked if re.fullmatch("[0-9a-f]{64}", linked) else sha256
-        size = _number(one.headers.get("X-Linked-Size")) or size
-    sent = _number(answer.headers.get("Content-Length"))
-    if sent is not None and answer.status_code == 206:
-        sent += have
-    for said in (size, sent):
-        if said is not None and said != (file.size or said):
-            raise UserError(f"{file.url} is another file now, of {said:,} bytes instead of {file.size:,}")
-    if sha256 is not None and sha256 != (file.sha256 or sha256):
-        raise UserError(f"{file.url} is another file now, of SHA-256 {sha256[:12]}… instead of {file.sha256:.12}…")
-    if size is not None and sent is not None and size != sent:
-        raise UserError(f"{file.url} has {sent:,} bytes, but is said to have {size:,}; try again later")
-    return replace(file, size=file.size or size or sent, sha256=file.sha256 or sha256)
-
-
 def _append(file: RemoteFile, answer: requests.Response, part: Path, transfer: _Transfer) -> None:
     """Write what comes: after what has arrived before, if the server goes on from there."""
-    resumed = answer.status_code == 206
-    transfer.bar.update(0 if resumed else -_size(part))
-    with open(part, "ab" if resumed else "wb") as out:
+    if answer.status_code != 206:
+        _discard(part, transfer)
+        if version := said_version(answer):
+            _version_file(part).write_text(version, encoding="utf-8")
+    with open(part, "ab") as out:
         require_space(part.parent, (file.size or 0) - out.tell(), f"the download of {file.name}")
-        for block in answer.iter_content(_BLOCK):
+        since, before = time.monotonic(), out.tell()
+        while block := answer.raw.read1(_BLOCK, decode_content=False):  # as soon as there is something
             if transfer.stop.is_set():
                 raise CancelledError
             out.write(block)
             transfer.bar.update(len(block))
-            if out.tell() > (file.size or out.tell()):
+            if file.size is not None and out.tell() > file.size:
                 return
+            if (seconds := time.monotonic() - since) >= TIMEOUT:
+                if out.tell() - before < SLOWEST * seconds:
+                    raise TimeoutError
+                since, before = time.monotonic(), out.tell()
 
 
-def _number(text: str | None) -> int | None:
-    return int(text) if text and text.isdecimal() else None
-
-
-def _asked_pause(error: requests.RequestException) -> float:
+def _asked_pause(error: Exception) -> float:
     """Seconds for which the server wants to be left alone, 0 if it does not say."""
-    headers = {} if error.response is None else error.response.headers
-    asked = _number(headers.get("Retry-After")) or _number(
+    answer = error.response if isinstance(error, requests.RequestException) else None
+    headers = {} if answer is None else answer.headers
+    asked = number(headers.get("Retry-After")) or number(
         "".join(re.findall(r"\bt=(\d+)", headers.get("RateLimit", "")))
     )
     return min(asked or 0, LONGEST_PAUSE)
 
 
-def _reason(error: requests.RequestException) -> str:
+def _reason(error: Exception) -> str:
     if isinstance(error, requests.HTTPError) and error.response is not None:
         return f"the server answered {error.response.status_code} {error.response.reason}"
-    if isinstance(error, requests.Timeout):
+    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError):
         return f"no answer in {TIMEOUT:g} s"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    if isinstance(error, TimeoutError):
+        return f"the connection has less than {SLOWEST:g} bytes a second"
+    if isinstance(error, urllib3.exceptions.HTTPError):
         return "the connection broke off"
     if isinstance(error, requests.ConnectionError):
         return "no connection to the server"

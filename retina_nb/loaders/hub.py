@@ -15,7 +15,7 @@ from pathlib import Path
 import requests
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import replace_file
+from retina_nb.files import name_problem, replace_file
 from retina_nb.loaders.download import TIMEOUT, RemoteFile, cache_dir, check, download_files, recorded, user_folders
 from retina_nb.loaders.unzip import is_unpacked, unpacked
 
@@ -108,14 +108,18 @@ def is_there(dataset: str, wanted: Sequence[str]) -> bool:
         return False
 
 
-def hub_file(path_in_repo: str) -> Path:
+def hub_file(path_in_repo: str, *, again: bool = False) -> Path:
     """A single file of the repository, e.g. a checkpoint, downloaded into the cache if it is not there.
+
+    Args:
+        path_in_repo: the file.
+        again: download it in any case, see `retina_nb.loaders.download.download_files`.
 
     Raises:
         UserError: if it is damaged, does not exist, or cannot be downloaded.
     """
     folder = cache_dir() / "hub"
-    download_files([RemoteFile(path_in_repo, _url(path_in_repo))], folder)
+    download_files([RemoteFile(path_in_repo, _url(path_in_repo))], folder, again=again)
     return folder / path_in_repo
 
 
@@ -170,18 +174,22 @@ def _recorded(folder: Path, wanted: Sequence[str]) -> list[RemoteFile]:
 def _listing(dataset: str, inside: str, folder: Path) -> list[RemoteFile]:
     """All published files inside a folder of a dataset, remembered in `folder`."""
     known = _listings(folder)
+    files = known[inside] if inside in known else _ask_for_listing(dataset, inside)
+    for name, _, _ in files:
+        if problem := name_problem(name):
+            raise UserError(f"{dataset}: nothing is downloaded, since the hub lists a file {name!r}, which {problem}")
     if inside not in known:
-        known[inside] = _ask_for_listing(dataset, inside)
-        with replace_file(folder / LISTINGS) as temporary:
-            temporary.write_text(json.dumps(known, indent=0), encoding="utf-8")
-    return [RemoteFile(name, _url(f"{ROOTS[dataset]}/{name}"), size, sha256) for name, size, sha256 in known[inside]]
+        with replace_file(folder / LISTINGS, "set RETINA_NB_CACHE to another folder") as temporary:
+            temporary.write_text(json.dumps(known | {inside: files}, indent=0), encoding="utf-8")
+    return [RemoteFile(name, _url(f"{ROOTS[dataset]}/{name}"), size, sha256) for name, size, sha256 in files]
 
 
 def _listings(folder: Path) -> dict[str, list]:
     """The remembered listings by folder: name, size and SHA-256 of every file; none if they cannot be read."""
     try:
-        return dict(json.loads((folder / LISTINGS).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        known = json.loads((folder / LISTINGS).read_text(encoding="utf-8"))
+        return {inside: [(str(name), size, sha256) for name, size, sha256 in files] for inside, files in known.items()}
+    except (OSError, ValueError, TypeError, AttributeError):
         return {}
 
 
@@ -205,7 +213,7 @@ def _ask_for_listing(dataset: str, inside: str) -> list[tuple[str, int, str | No
             f"{dataset}: cannot list its files on {api.endpoint}: {' '.join(reason.split())}; try again later, or put "
             f"the files of {_page(dataset)} into a folder and give it as data_dir"
         ) from None
-    files = [entry for entry in entries if isinstance(entry, RepoFile) and ".." not in entry.path.split("/")]
+    files = [entry for entry in entries if isinstance(entry, RepoFile)]
     return [(file.path.removeprefix(f"{root}/"), file.size, file.lfs.sha256 if file.lfs else None) for file in files]
 
 

@@ -4,14 +4,15 @@ import hashlib
 import os
 import shutil
 import stat
+import unicodedata
 import zipfile
 import zlib
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path, PurePosixPath
 
 from filelock import FileLock
 
 from retina_nb.errors import UserError
-from retina_nb.files import replace_file
+from retina_nb.files import name_problem, replace_file
 from retina_nb.loaders.download import cache_dir, require_space
 
 _JUNK = ("__MACOSX/", ".DS_Store")  # what macOS adds to archives
@@ -79,24 +80,18 @@ def _members(opened: zipfile.ZipFile, archive: Path) -> dict[str, zipfile.ZipInf
     for info in files:
         if problem := _danger(info):
             raise UserError(f"{archive} is not unpacked: its member {info.filename!r} {problem}")
-    around = f"{archive.stem}/"
-    cut = len(around) if all(info.filename.startswith(around) for info in files) else 0
-    members = {info.filename[cut:]: info for info in files}
-    if not members or len(members) < len(files):
+    paths = [PurePosixPath(info.filename) for info in files]
+    cut = 1 if all(len(path.parts) > 1 and path.parts[0] == archive.stem for path in paths) else 0
+    members = {"/".join(path.parts[cut:]): info for path, info in zip(paths, files, strict=True)}
+    # On some disks names are one that differ in case, or in how an accent is written.
+    if not members or len({unicodedata.normalize("NFC", name).casefold() for name in members}) < len(files):
         raise UserError(f"{archive} is not unpacked: it has {'no files' if not members else 'two files of one name'}")
     return members
 
 
 def _danger(info: zipfile.ZipInfo) -> str:
-    path = PurePosixPath(info.filename)
-    if (
-        path.is_absolute()
-        or ".." in path.parts
-        or not path.parts
-        or "\\" in info.orig_filename
-        or PureWindowsPath(path).drive
-    ):
-        return "leads outside the folder"
+    if problem := name_problem(info.orig_filename):  # before zipfile has changed it
+        return problem
     kind = stat.S_IFMT(info.external_attr >> 16)
     if kind not in (0, stat.S_IFREG):
         return "is a link or a device"

@@ -146,7 +146,14 @@ def _read_published(name: str, given: Mapping[str, Any]) -> Stored:
     if name == SHIPPED:
         return _read_safetensors(Path(retina_nb.__file__).parent / "twins" / f"{SHIPPED}.safetensors")
     if name in PUBLISHED:
-        stored = _read(find_published(name), given)
+        path = find_published(name)
+        try:
+            stored = _read(path, given)
+        except UserError as damage:  # of the download, perhaps, of which neither size nor checksum need be known
+            try:
+                stored = _read(find_published(name, again=True), given)
+            except UserError:
+                raise damage from None
         remember_score(name, stored.about)
         return stored
     path = Path(name)

@@ -119,16 +119,20 @@ def zoo() -> pd.DataFrame:
     return table.drop(columns="place")
 
 
-def find_published(name: str) -> Path:
+def find_published(name: str, *, again: bool = False) -> Path:
     """The checkpoint of a published twin: from the cache, without asking the network, or downloaded into it.
+
+    Args:
+        name: of the twin.
+        again: download it in any case, see `retina_nb.loaders.download.download_files`.
 
     Raises:
         UserError: if it is damaged, is not published any more, or cannot be downloaded.
     """
     place = PUBLISHED[name].place
     if not _is_address(place):
-        return hub_file(place)
-    download_files([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent)
+        return hub_file(place, again=again)
+    download_files([RemoteFile(Path(place).name, place)], _cached(PUBLISHED[name]).parent, again=again)
     return _cached(PUBLISHED[name])
 
 

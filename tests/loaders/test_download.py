@@ -13,6 +13,7 @@ from serving import serving
 from retina_nb.errors import UserError
 from retina_nb.loaders import download
 from retina_nb.loaders.download import RemoteFile, find_or_download, recorded
+from retina_nb.loaders.remote import check_answer
 
 CONTENT = np.random.default_rng(0).bytes(3_000_001)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -283,3 +284,140 @@ def test_of_many_files_one_that_is_missing_is_named_and_the_rest_is_kept(server,
     server.files["none.mat"] = b"now"
     download.download_files(files, tmp_path)
     assert (tmp_path / "none.mat").read_bytes() == b"now"
+
+
+PAGE = b"<!DOCTYPE html><html>sign in</html>"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ((200, PAGE, {"Content-Type": "text/html; charset=utf-8", "Content-Length": "35"}), "sent a web page instead"),
+        ((200, b"", {"Content-Length": "0"}), "the server sent nothing"),
+        ((200, b"0\r\n\r\n", {"Transfer-Encoding": "chunked"}), "the server sent nothing"),
+        ((204, b"", {}), "the server answered 204 No Content"),
+        ((203, CONTENT, {"Content-Length": str(len(CONTENT))}), "the server answered 203"),
+        (
+            (206, CONTENT[:9], {"Content-Range": "bytes 0-8/99", "Content-Length": "9"}),
+            "sent another part",
+        ),
+        ((302, b"", {"Content-Length": "0"}), "the server answered 302 Found"),
+        ((302, b"", {"Location": "/cells.mat"}), "it leads nowhere .*30 redirects"),
+        ((302, b"", {"Location": "http://["}), "it leads nowhere"),
+        ((302, b"", {"Location": "file:///etc/passwd"}), "it leads nowhere"),
+        ((200, CONTENT[:99], {}), "the server does not say how long it is"),
+        ((200, b"x", {"Content-Length": "9" * 5000}), "which is no size"),
+        (
+            (200, b"x", {"X-Linked-Size": "9" * 5000, "Content-Length": "1"}),
+            "X-Linked-Size 9{20}, which",
+        ),
+        ((200, b"x", {"X-Linked-Size": "-1", "Content-Length": "1"}), "says X-Linked-Size -1, which is no size"),
+        (
+            (200, b"x", {"Content-Encoding": "gzip", "Content-Length": "1"}),
+            "compresses what it was asked",
+        ),
+    ],
+)
+def test_what_is_not_the_file_is_refused_and_leaves_nothing(server, tmp_path, unpublished, answer, problem):
+    server.script = [answer] * 40
+    with pytest.raises(UserError, match=problem) as error:
+        find_or_download(unpublished, "salamander")
+    assert "\n" not in str(error.value)
+    assert left_over(tmp_path) == set()
+    assert recorded(tmp_path / "cache" / "salamander") == {}
+    server.script = []
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+
+
+def test_a_chunked_answer_has_an_end(server, unpublished):
+    server.script = [(200, b"5\r\nwhole\r\n0\r\n\r\n", {"Transfer-Encoding": "chunked"})]
+    assert find_or_download(unpublished, "salamander").read_bytes() == b"whole"
+
+
+@pytest.mark.parametrize("kept", [PAGE, b""], ids=["page", "empty"])
+def test_what_was_recorded_wrongly_is_downloaded_again(server, tmp_path, unpublished, kept):
+    folder = tmp_path / "cache" / "salamander"
+    folder.mkdir(parents=True)
+    (folder / "cells.mat").write_bytes(kept)
+    time = (folder / "cells.mat").stat().st_mtime_ns
+    download._write_record(
+        download.Record("cells.mat", unpublished.url, len(kept), hashlib.sha256(kept).hexdigest(), "2026", time), folder
+    )
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+    assert recorded(folder)["cells.mat"].sha256 == SHA256
+
+
+def test_a_file_can_be_downloaded_again_and_stays_if_that_fails(server, tmp_path, unpublished):
+    path = find_or_download(unpublished, "salamander")
+    server.files["cells.mat"] = b"newer"
+    server.script = [404]
+    with pytest.raises(UserError, match="404"):
+        download.download_files([unpublished], path.parent, again=True)
+    assert path.read_bytes() == CONTENT
+    download.download_files([unpublished], path.parent, again=True)
+    assert path.read_bytes() == b"newer"
+
+
+@pytest.mark.parametrize("said", ["ETag", "Last-Modified"])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_part_of_an_older_version_is_not_gone_on_with(server, tmp_path, unpublished, said, changed):
+    server.headers, server.script = {said: '"1"'}, ["breaks off"] * download.ATTEMPTS
+    with pytest.raises(UserError, match="broke off; try again"):
+        find_or_download(unpublished, "salamander")
+    assert (tmp_path / "cache" / "salamander" / "cells.mat.part").stat().st_size > 2_000_000
+    if changed:
+        server.files["cells.mat"], server.headers = CONTENT[::-1], {said: '"2"'}
+    server.starts.clear()
+    assert find_or_download(unpublished, "salamander").read_bytes() == server.files["cells.mat"]
+    assert server.starts[0] > 2_000_000
+    assert (server.starts[1:] == [0]) is changed
+    assert left_over(tmp_path) == {"cells.mat"}
+
+
+def test_a_part_of_which_nothing_tells_the_version_is_not_gone_on_with(server, unpublished):
+    server.script = ["breaks off"] * download.ATTEMPTS
+    with pytest.raises(UserError, match="broke off; try again"):
+        find_or_download(unpublished, "salamander")
+    server.files["cells.mat"] = CONTENT[::-1]
+    server.starts.clear()
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT[::-1]
+    assert server.starts == [0]
+
+
+def test_another_part_than_was_asked_for_is_not_appended(server, unpublished):
+    server.headers = {"ETag": '"1"'}
+    elsewhere = {"Content-Range": f"bytes 5-{len(CONTENT) - 1}/{len(CONTENT)}", "ETag": '"1"'}
+    server.script = ["breaks off", (206, CONTENT[5:], elsewhere | {"Content-Length": str(len(CONTENT) - 5)})]
+    assert find_or_download(unpublished, "salamander").read_bytes() == CONTENT
+
+
+def test_a_connection_that_drips_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(download, "TIMEOUT", 0.2)
+    server.script = ["drips"] * download.ATTEMPTS
+    with pytest.raises(UserError, match="the connection has less than 500 bytes a second; try again later"):
+        find_or_download(server.file, "salamander")
+    assert len(server.starts) == download.ATTEMPTS
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "a/../../x", "/x", "..\\x", "C:/x", "C:x", "a\0b", "nul", "com1.txt", "", ".downloads.jsonl"]
+)
+def test_names_that_lead_elsewhere_are_refused(server, tmp_path, name):
+    with pytest.raises(UserError, match="is not downloaded: its name"):
+        download.download_files([replace(server.file, name=name)], tmp_path / "folder")
+    assert server.starts == []
+
+
+def test_a_redirect_to_a_connection_that_is_not_safe_is_refused():
+    def answer(url, *history):
+        made = requests.Response()
+        made.status_code, made.url, made.history = 200, url, list(history)
+        return made
+
+    file, safe, open_to_all = RemoteFile("a", "https://a"), answer("https://a"), answer("http://b")
+    with pytest.raises(UserError, match="anybody on the way can change"):
+        check_answer(file, answer("http://b", safe), have=0, version="")
+    with pytest.raises(UserError, match="anybody on the way can change"):
+        check_answer(file, answer("https://c", safe, open_to_all), have=0, version="")
+    check_answer(file, answer("https://c", safe), have=0, version="")
+    check_answer(file, answer("https://c", open_to_all), have=0, version="")

@@ -200,3 +200,18 @@ def test_what_is_there_is_known_without_asking(server, tmp_path, monkeypatch):
     monkeypatch.setenv("RETINA_NB_DATA", str(tmp_path / "nowhere"))
     assert not is_there("karamanlis_2024", MICE)
     assert server.asked == []
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../../x", "..\\x", "C:/x", "a\0b", "nul.txt"])
+def test_a_listing_that_leads_elsewhere_is_refused(server, tmp_path, name):
+    server.listed[f"{ROOT}/sessions/{name}"] = b"x"
+    with pytest.raises(UserError, match=r"nothing is downloaded, since the hub lists a file .*, which"):
+        dataset_folder("karamanlis_2024", None, ["sessions/"])
+    assert files(tmp_path / "cache") == set()
+
+
+@pytest.mark.parametrize("kept", ["[1]", '{"sessions": [3]}', '{"sessions": 3}', "{", "null"])
+def test_a_remembered_listing_that_is_damaged_is_asked_for_again(server, tmp_path, kept):
+    dataset_folder("karamanlis_2024", None, MICE)
+    (tmp_path / "cache" / "karamanlis_2024" / hub.LISTINGS).write_text(kept)
+    dataset_folder("karamanlis_2024", None, MICE)

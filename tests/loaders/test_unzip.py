@@ -79,6 +79,23 @@ def test_a_folder_that_cannot_be_written_is_left_alone(folder, tmp_path, monkeyp
 
 
 @pytest.mark.parametrize(
+    ("one", "other"), [("a.txt", "./a.txt"), ("b/a.txt", "b//a.txt"), ("a.txt", "A.TXT"), ("\u00e9", "e\u0301")]
+)
+def test_names_that_are_one_file_on_some_disk_are_refused(folder, one, other):
+    with pytest.raises(UserError, match="two files of one name"):
+        unpacked(archive(folder, {one: "1", other: "2"}))
+    assert [path.name for path in folder.iterdir()] == ["cells.zip"]
+
+
+@pytest.mark.parametrize(("member", "problem"), [("nul.txt", "is a device"), ("a\0b", "has a null")])
+def test_names_that_no_file_can_have_everywhere_are_refused(folder, member, problem):
+    path = archive(folder, {"b.txt": "b", member.replace("\0", "~"): "x"})
+    path.write_bytes(path.read_bytes().replace(b"a~b", b"a\0b"))
+    with pytest.raises(UserError, match=problem):
+        unpacked(path)
+
+
+@pytest.mark.parametrize(
     "member", ["/etc/x", "../x", "a/../../x", "C:\\x", "..\\x", "C:/x"], ids=lambda name: name.replace("/", "|")
 )
 def test_nothing_leads_outside(folder, tmp_path, member):

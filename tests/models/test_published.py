@@ -1,5 +1,6 @@
 """Published twins, from a server of this test's own."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,18 @@ def test_a_twin_that_is_damaged_on_disk_is_noticed(server):
     path.write_bytes(content)
     with pytest.raises(rnb.UserError, match=path.name):
         rnb.load_twin(NAME)
+
+
+def test_a_twin_that_was_recorded_wrongly_is_downloaded_again(server, tmp_path):
+    rnb.load_twin(NAME)
+    path = published.find_published(NAME)
+    right = path.read_bytes()
+    path.write_bytes(b"half of it")
+    wrong = hashlib.sha256(b"half of it").hexdigest()
+    place, time = published.PUBLISHED[NAME].place, path.stat().st_mtime_ns
+    download._write_record(download.Record(place, "", 10, wrong, "2026", time), tmp_path / "cache" / "hub")
+    assert rnb.load_twin(NAME).stimulus_shape == (2, 18, 16)
+    assert path.read_bytes() == right
 
 
 def test_a_twin_that_is_gone_is_said_to_be(server, monkeypatch):
