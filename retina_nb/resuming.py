@@ -1,6 +1,7 @@
 """Going on with a training: its checkpoints, what they remember of its settings, and whether these are the same."""
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -110,10 +111,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_plain(path: Path) -> dict[str, Any]:
     try:
-        # Tensors and plain values, or an error: nothing in the file is executed.
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror or error})") from None
+    try:
+        # Tensors and plain values, or an error: nothing in the file is executed.
+        checkpoint = torch.load(content, map_location="cpu", weights_only=True)
     except Exception:  # what a damaged file can raise
         raise UserError(f"{path} is damaged, or is not a checkpoint of fit") from None
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _NEEDED:
@@ -147,7 +150,7 @@ def _check_settings(folder: Path, there: Mapping[str, Any], now: Mapping[str, An
 
 def _plain(value: Any) -> Any:
     """For JSON: a number of NumPy as one of Python, a function by its name."""
-    return value.item() if isinstance(value, np.generic) else getattr(value, "__qualname__", str(value))
+    return value.item() if isinstance(value, np.generic) else getattr(value, "__name__", type(value).__name__)
 
 
 def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
