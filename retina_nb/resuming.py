@@ -21,6 +21,20 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 # What fit adds to Lightning's checkpoints.
 SETTINGS, BEST_SO_FAR = "settings", "best_so_far"
 _NEEDED = {"state_dict", "optimizer_states", "callbacks", "loops", "epoch", "plateau", SETTINGS, BEST_SO_FAR}
+# Options that change the result, so that a training goes on with the same ones only.
+_DECISIVE = (
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "chunk_size",
+    "patience",
+    "clip_norm",
+    "averaging",
+    "loss",
+    "neuron_weights",
+    "seed",
+    "precision",
+)
 _SAMPLES = 16  # frames that tell one movie from another
 
 
@@ -65,11 +79,11 @@ def training_settings(
         twin: the twin to train.
         recordings: its sessions.
         neuron_weights: how much each neuron of each session counts, (neuron,).
-        options: of `retina_nb.fit`, those that change the result.
+        options: of `retina_nb.fit`.
     """
     config = {name: part for name, part in (twin.config or {}).items() if name not in ("preset", "training", "summary")}
     settings = {
-        "options": options,
+        "options": {name: options[name] for name in _DECISIVE},
         "architecture": dict(_leaves(config)),
         "weights": {name: list(value.shape) for name, value in twin.state_dict().items()},
         "trained": [name for name, parameter in twin.named_parameters() if parameter.requires_grad],
