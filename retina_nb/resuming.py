@@ -1,6 +1,7 @@
 """Going on with a training: its checkpoints, what they remember of its settings, and whether these are the same."""
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,20 @@ BEST, LAST = "best.ckpt", "last.ckpt"
 # What fit adds to Lightning's checkpoints.
 SETTINGS, BEST_SO_FAR = "settings", "best_so_far"
 _NEEDED = {"state_dict", "optimizer_states", "callbacks", "loops", "epoch", "plateau", SETTINGS, BEST_SO_FAR}
+# Options that change the result, so that a training goes on with the same ones only.
+_DECISIVE = (
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "chunk_size",
+    "patience",
+    "clip_norm",
+    "averaging",
+    "loss",
+    "neuron_weights",
+    "seed",
+    "precision",
+)
 _SAMPLES = 16  # frames that tell one movie from another
 
 
@@ -64,11 +79,11 @@ def training_settings(
         twin: the twin to train.
         recordings: its sessions.
         neuron_weights: how much each neuron of each session counts, (neuron,).
-        options: of `retina_nb.fit`, those that change the result.
+        options: of `retina_nb.fit`.
     """
     config = {name: part for name, part in (twin.config or {}).items() if name not in ("preset", "training", "summary")}
     settings = {
-        "options": options,
+        "options": {name: options[name] for name in _DECISIVE},
         "architecture": dict(_leaves(config)),
         "weights": {name: list(value.shape) for name, value in twin.state_dict().items()},
         "trained": [name for name, parameter in twin.named_parameters() if parameter.requires_grad],
@@ -110,10 +125,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _read_plain(path: Path) -> dict[str, Any]:
     try:
-        # Tensors and plain values, or an error: nothing in the file is executed.
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(path.read_bytes())
     except OSError as error:
         raise UserError(f"cannot read {path} ({error.strerror or error})") from None
+    try:
+        # Tensors and plain values, or an error: nothing in the file is executed.
+        checkpoint = torch.load(content, map_location="cpu", weights_only=True)
     except Exception:  # what a damaged file can raise
         raise UserError(f"{path} is damaged, or is not a checkpoint of fit") from None
     if not isinstance(checkpoint, dict) or not checkpoint.keys() >= _NEEDED:
@@ -147,7 +164,7 @@ def _check_settings(folder: Path, there: Mapping[str, Any], now: Mapping[str, An
 
 def _plain(value: Any) -> Any:
     """For JSON: a number of NumPy as one of Python, a function by its name."""
-    return value.item() if isinstance(value, np.generic) else getattr(value, "__qualname__", str(value))
+    return value.item() if isinstance(value, np.generic) else getattr(value, "__name__", type(value).__name__)
 
 
 def _leaves(config: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:

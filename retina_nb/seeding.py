@@ -17,8 +17,8 @@ def seeded(seed: int, device: str | torch.device = "cpu") -> Iterator[None]:
 
 def seed_torch(seed: int, device: str | torch.device = "cpu") -> None:
     """Seed the generators of the CPU and of one device; `torch.manual_seed` would seed those of all devices."""
-    device = torch.device(device)
-    torch.default_generator.manual_seed(int(seed))
+    device, seed = torch.device(device), int(seed)
+    torch.default_generator.manual_seed(seed)
     if device.type == "cuda":
         with torch.cuda.device(device):
             torch.cuda.manual_seed(seed)

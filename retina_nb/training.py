@@ -39,20 +39,6 @@ from retina_nb.training_checks import check_options, check_twin
 
 # A frozen core's features are kept if they need at most so much memory.
 FEATURE_BYTES = 4 * 2**30
-# Options that change the result, so that a training goes on with the same ones only.
-_DECISIVE = (
-    "learning_rate",
-    "weight_decay",
-    "batch_size",
-    "chunk_size",
-    "patience",
-    "clip_norm",
-    "averaging",
-    "loss",
-    "neuron_weights",
-    "seed",
-    "precision",
-)
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG, errno.EIO)
 
 
@@ -159,13 +145,14 @@ def fit(
     check_twin(twin, recordings, loss)
     weights, measured = weigh_neurons(recordings, neuron_weights), loss_named(loss)
     best, history, bar = Best(copied(twin)), History(max_epochs), sys.stderr.isatty()
-    settings = training_settings(twin, recordings, weights, {name: options[name] for name in _DECISIVE})
     if keep_memory:
         keep_freed_memory()
     with quiet(), enough_memory("choose a smaller batch_size or chunk_size, or fewer sessions"):
-        home = None if folder is None else _usable(folder)
-        stored = newest_checkpoint(home, settings) if home is not None and resume else None
-        keep = [] if home is None else [Checkpoints(home, best, settings, resumed=stored is not None)]
+        home, stored, keep = None, None, []
+        if folder is not None:
+            home, settings = _usable(folder), training_settings(twin, recordings, weights, options)
+            stored = newest_checkpoint(home, settings) if resume else None
+            keep = [Checkpoints(home, best, settings, resumed=stored is not None)]
         trainer = trainer_for(
             max_epochs=max_epochs,
             accelerator=accelerator,

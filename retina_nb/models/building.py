@@ -40,6 +40,8 @@ def build_twin(
 ) -> CoreReadout:
     """A twin for recordings, untrained but started from what they say at once: mean rates and places.
 
+    It is in evaluation mode: it predicts the same each time, and predicting leaves it as it is.
+
     Args:
         preset: name of an architecture listed by `presets()`, or None if the parts are given.
         recordings: the sessions to model, or one; all must have stimuli of one shape and rate.
@@ -55,7 +57,7 @@ def build_twin(
     recordings = by_name(recordings)
     shape, about = _describe(recordings)
     if core is not None and readout is not None:
-        return CoreReadout(core, readout, stimulus_shape=shape, about=about)
+        return CoreReadout(core, readout, stimulus_shape=shape, about=about).eval()
     if preset is None:
         raise UserError(f"build_twin needs a preset ({', '.join(preset_names())}) or both core= and readout=")
     config = {"preset": preset, **load_preset(preset, overrides)}

@@ -37,7 +37,7 @@ READOUTS: dict[str, Callable[..., Readout]] = {
 
 
 def assemble(config: Mapping[str, Any], stimulus_shape: Sequence[int], about: dict[str, Any]) -> CoreReadout:
-    """The modules that a configuration and the sessions in `about` describe, with random weights.
+    """The modules that a configuration and the sessions in `about` describe, with random weights, ready to predict.
 
     Args:
         config: ``core`` and ``readout``, each with a ``kind`` and its options, as in a preset.
@@ -56,7 +56,7 @@ def assemble(config: Mapping[str, Any], stimulus_shape: Sequence[int], about: di
         session: _build("readout", READOUTS, config["readout"], features, neurons)
         for session, neurons in about["neurons"].items()
     }
-    return CoreReadout(core, SessionReadouts(readouts), stimulus_shape=shape, config=dict(config), about=about)
+    return CoreReadout(core, SessionReadouts(readouts), stimulus_shape=shape, config=dict(config), about=about).eval()
 
 
 def build_core(config: Mapping[str, Any], stimulus_shape: tuple[int, int, int], about: Mapping[str, Any]) -> Core:

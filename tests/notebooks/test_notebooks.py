@@ -6,10 +6,13 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import yaml
 
+from retina_nb.cli import main
 from retina_nb.sweeps import notebook_parameters, run_notebook
 
-NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("[0-9][0-9]_*.py"))
+REPOSITORY = Path(__file__).parents[2]
+NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("[0-9][0-9]_*.py"))
 
 # Parameters with which a notebook takes seconds. Every notebook has its line.
 SMALL = {
@@ -172,3 +175,44 @@ def test_a_notebook_runs_with_small_parameters(notebook, tmp_path):
     told = "\n".join(output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {}))
     if check := OF_OTHER_CELLS.get(notebook.stem):
         check(told, results)
+
+
+def real_runs() -> list[tuple[str, str]]:
+    """Notebook and parameter file of every run on real recordings, of README's commands and of notebooks/params."""
+    told = re.findall(r"retina-nb run (\S+) -f (\S+)", (REPOSITORY / "README.md").read_text(encoding="utf-8"))
+    kept = [
+        (str(next((REPOSITORY / "notebooks").glob(f"{path.name[:2]}_*.ipynb")).relative_to(REPOSITORY)), path)
+        for path in sorted((REPOSITORY / "notebooks" / "params").glob("*.yaml"))
+    ]
+    runs = {(notebook, Path(path).name) for notebook, path in [*told, *kept]}
+    return sorted(run for run in runs if parameters_of(run[1]).get("dataset", "simulated") != "simulated")
+
+
+def parameters_of(name: str) -> dict:
+    return yaml.safe_load((REPOSITORY / "notebooks" / "params" / name).read_text(encoding="utf-8"))
+
+
+def test_the_readme_shows_a_run_on_real_recordings():
+    text = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    assert any(f"-f notebooks/params/{name}" in text for _, name in real_runs())
+
+
+@pytest.mark.parametrize(("notebook", "name"), real_runs(), ids=lambda one: Path(one).stem)
+def test_runs_on_real_recordings_reach_their_end(notebook, name, shared_data, tmp_path, monkeypatch):
+    """As the shell runs them, with the file's parameters but for few cells, trials and epochs."""
+    monkeypatch.setenv("RETINA_NB_DATA", str(shared_data))
+    parameters = parameters_of(name)
+    parameters["max_epochs"] = min(parameters.get("max_epochs", 0), 1)
+    settings = parameters.setdefault("dataset_settings", {})
+    settings |= {"cells": settings.get("cells", [56, 9])[:2], "trials": 3}
+    if "corners" in settings:
+        settings["corners"] = settings["corners"][:2]
+    if "max_epochs" not in notebook_parameters(REPOSITORY / notebook):
+        del parameters["max_epochs"]
+    (tmp_path / name).write_text(yaml.safe_dump(parameters), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    assert not main(["run", str(REPOSITORY / notebook), "-f", name, "-o", "run"])
+    results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert results["dataset"] == parameters["dataset"]
+    if parameters.get("max_epochs"):
+        assert list((tmp_path / "run").glob("*.safetensors"))
