@@ -42,12 +42,12 @@ sync: $(INSTALLED) git-filter  ## make every notebooks/NN_*.ipynb from the .py b
 
 # Outputs in notebooks are no changes for git, which .gitattributes asks for this filter. Without git there is no need.
 git-filter:
-	@! git rev-parse --git-dir >/dev/null 2>&1 || git config filter.notebook.clean '$(PYTHON) .ci/canonical.py'
+	@git rev-parse --git-dir >/dev/null 2>&1 && git config filter.notebook.clean '$(PYTHON) .ci/canonical.py' || true
 
 truth: $(INSTALLED)  ## check every analysis against the truth of the simulated retina, and print the table
 	$(BIN)/python -m retina_nb.checks runs/truth README.md
 
-twin: $(INSTALLED)  ## train the twin that comes with the package anew
+twin: $(INSTALLED)  ## train the twin that comes with the package again
 	$(BIN)/retina-nb run notebooks/01_train_a_twin.ipynb -f notebooks/params/01_shipped_twin.yaml -o runs/shipped
 	mkdir -p retina_nb/twins && cp runs/shipped/twin.safetensors retina_nb/twins/simulated.safetensors
 

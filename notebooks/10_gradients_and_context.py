@@ -136,8 +136,8 @@ plots.show_local_fields(local, neurons, titles, few);
 
 # %% [markdown]
 # Red where the cell wants it brighter, blue where it wants it darker; under each field the response to the image. Linear
-# cells have one field, stronger or weaker. The others look at other parts of their receptive field in each image, and
-# those of both polarities are ON cells here and OFF cells there.
+# cells have one field, stronger or weaker. Cells with subunits look at other parts of their receptive field in each image,
+# and those of both polarities are ON cells in one image and OFF cells in another.
 #
 # ## Who inverts?
 #

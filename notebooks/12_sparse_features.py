@@ -1,9 +1,9 @@
 # %% [markdown]
-# # What are the twin's own words?
+# # What has the twin learned inside?
 #
 # A twin predicts ganglion cells, but between stimulus and response it has a core whose channels nobody designed. Are they
-# anything that a physiologist would recognise? Here the twin is opened in three ways: what a response is **owed to**,
-# whether hidden units do what **interneurons** do, and which **features** the core's activity is made of.
+# anything that a physiologist would recognize? Here the twin is opened in three ways: **attribution** of responses to pixels
+# and channels, hidden units that resemble **interneurons**, and **sparse features** of the core.
 #
 # - **What you'll do**: split responses into what each pixel and each channel contributed, look for the true retina's
 # subunits among hidden units, and take the core apart with a sparse autoencoder.
@@ -53,7 +53,7 @@ neurons = [neuron for neuron in neurons if neuron < recording.n_neurons]
 titles = [recording.label(neuron).replace(": ", "\n") for neuron in neurons]
 
 # %% [markdown]
-# ## What is a response owed to?
+# ## Which pixels make the response? Attribution
 #
 # A bright bar crosses a grey screen. **Integrated gradients** split the change of a response, from a grey screen to the bar,
 # among all pixels and bins: they follow the gradient on the straight path from grey to the bar. Their promise is that the
@@ -80,7 +80,7 @@ print(of_pixels.round(4).to_string())
 pixel_error = float(np.abs(pixels.error).max() / np.abs(pixels.response - pixels.baseline).max())
 
 # %% [markdown]
-# Drag the moment of the response: where is the bar that it is owed to?
+# Drag the moment of the response: which earlier position of the bar caused it?
 
 # %%
 by_label = {recording.label(neuron): neuron for neuron in range(recording.n_neurons)}
@@ -144,7 +144,7 @@ if truth:
 #
 # ## Features
 #
-# Channels need not be the core's words: what it says may be spread over several channels, and one channel may serve several
+# A channel need not mean one thing: a feature may be spread over several channels, and one channel may serve several
 # purposes. A **sparse autoencoder** looks for a dictionary of more features than channels, of which few at a time
 # describe the activity in a place and bin.
 
@@ -154,7 +154,7 @@ print(f"{found.fit.l0:.1f} of {features} features at a time hold {found.fit.r2:.
 table = found.to_dataframe()
 
 # %% [markdown]
-# Do they hold what matters for the cells? The readouts now hear the features alone.
+# Do they hold what matters for the cells? The readouts now get the features alone.
 
 # %%
 scores = score_with_features(model, found, recordings)
@@ -164,8 +164,8 @@ print(f"median CC_norm {whole:.3f}; with features alone {reduced:.3f}, {reduced 
 # %% [markdown]
 # ## Who reads them?
 #
-# Without a feature, which cells change their mean rate, and by how much of it? A row for each feature that is there in at
-# least one of a hundred places and bins, sorted by the type that hears it most.
+# If a feature is removed, which cells change their mean rate, and by which share of it? A row for each feature that is active
+# in at least 1 % of positions and bins, sorted by the cell type that it changes most.
 
 # %%
 kinds = np.concatenate(
@@ -214,10 +214,11 @@ plots.show_features(found, rows, names, evoking);
 # %% [markdown]
 # ## What we learned
 #
-# - Attribution is exact bookkeeping: its parts add up, for pixels and for every layer. It says what *this* response is
-#   owed to, compared with grey; another baseline gives other parts.
-# - Hidden units resemble subunits that the twin never saw, where one unit can.
-# - A handful of features at a time carries most of what the cells need, and single features belong to cell types.
+# - Attribution is exact bookkeeping: its parts add up, for pixels and for every layer. It explains *this* response compared
+#   with grey; another baseline gives other parts.
+# - Hidden units resemble subunits that the twin never saw, where a single unit can.
+# - With the default parameters, a handful of features at a time carries most of what the cells need, and single features
+#   belong to cell types.
 
 # %%
 results = {

@@ -129,7 +129,7 @@ print(f"twin against truth: r = {signal_agreement:.3f} over pairs")
 print("slope of the recorded on the true:", pd.Series(slope).round(3).to_string(), sep="\n")
 
 # %% [markdown]
-# ## Do they tell it twice?
+# ## Is the population redundant?
 #
 # Two cells are **redundant** as far as the information in both is less than the sum: *I(a) + I(b) − I(a, b)*. For
 # pairs, as a share of the largest that is possible, by the distance between their places, from exact distributions of
@@ -421,9 +421,9 @@ recorded_scores.compare("natural", seed=seed).round(3)
 #
 # - Correlations, information and decoding all need care with what few trials leave: permuted trials, products between
 #   different trials, and corrected entropies take the bias away. A model of the rates does not have it.
-# - The twin knows which cells agree, how much a spike of each tells, and which type each is.
-# - Reading spikes with a model of the cells is better than adding filters, although both had the same spikes.
-# - The twin loses little on kinds of stimuli that it was never shown, and is ahead of the linear-nonlinear model
+# - With the default parameters, the twin knows which cells agree, how informative their spikes are, and which type each is.
+# - Decoding with a model of the cells is then better than a linear filter, although both had the same spikes.
+# - The twin then loses little on kinds of stimuli that it was never shown, and is ahead of the linear-nonlinear model
 #   wherever cells are far from linear. A model of one kind of clip (there are half as many of noise as of the others) loses
 #   on most other kinds.
 #

@@ -130,7 +130,7 @@ def show_mosaics(
         circles = own[:, :, None] + radius[name] * np.stack([np.sin(angle), np.cos(angle)])
         ax.fill(*circles[:, ::-1].reshape(-1, 40), color=TWIN, alpha=0.15)
         ax.plot(own[:, 1], own[:, 0], ".", ms=4, color=RECORDED)
-        ax.set_title(title, fontsize=9)
+        ax.set_title(title, fontsize=8)
         ax.set(aspect="equal", xlim=(0, None))
     for ax in axes.flat[len(titles) :]:
         ax.set_visible(False)
@@ -183,7 +183,7 @@ def show_frames(rows: Mapping[str, Float[np.ndarray, "frame height width"]], sec
         rows: movies by name.
         seconds: when their frames are (s).
     """
-    size = (min(1.15 * len(seconds) + 1, 7.5), 1.1 * len(rows) + 0.2)
+    size = (min(1.15 * len(seconds) + 1, 7.5), 0.95 * len(rows) + 0.2)
     made, axes = figure(len(rows), len(seconds), size=size, squeeze=False)
     for ax, time in zip(axes[0], seconds, strict=True):
         ax.set_title(f"{time:.2f} s", fontsize=8)

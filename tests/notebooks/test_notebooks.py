@@ -162,6 +162,20 @@ def test_prose_says_of_no_cell_what_is_true_by_default_only(notebook):
     assert "print(rnb.write_results" not in "".join(cell.source for cell in cells)
 
 
+@pytest.mark.parametrize(
+    ("name", "cheap", "slow"),
+    [
+        ("01_train_a_twin", "rnb.build_twin(preset", "fit_linear_nonlinear(recordings)"),
+        ("03_cores_and_readouts", "rnb.build_twin(preset", "rnb.fit("),
+        ("05_your_own_data", "load_preset(preset", "natural_movie(screen"),
+        ("14_custom_core_and_readout", "rnb.build_twin(preset", "rnb.fit("),
+    ],
+)
+def test_a_mistyped_preset_is_noticed_before_anything_slow(name, cheap, slow):
+    source = next(path for path in NOTEBOOKS if path.stem == name).read_text()
+    assert source.index(cheap) < source.index(slow)
+
+
 def test_a_notebook_runs_with_small_parameters(notebook, tmp_path):
     executed = nbformat.read(run_notebook(notebook, tmp_path, SMALL[notebook.stem]), as_version=4)
     outputs = [output for cell in executed.cells for output in cell.get("outputs", [])]
