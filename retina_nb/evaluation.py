@@ -31,6 +31,14 @@ def predict(
 
     Raises:
         UserError: if the stimulus does not fit the model or is not longer than its lag.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> twin = rnb.load_twin("simulated")
+        >>> bar = rnb.stimuli.moving_bar(rnb.stimuli.Screen.of(twin))
+        >>> rates = rnb.predict(twin, bar.frames, "simulated_1")  # (time_out, neuron), events per bin
+        >>> len(rates) == bar.frames.shape[1] - twin.lag
+        True
     """
     if getattr(stimulus, "ndim", None) != 4:
         found = getattr(stimulus, "shape", type(stimulus).__name__)
@@ -74,6 +82,14 @@ def evaluate(
 
     Raises:
         UserError: if a session is unknown to the model, or has no such test stimulus.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> truth = rnb.load_truth(sessions=2, cells_per_session=12, size=(13, 15))
+        >>> scores = rnb.evaluate(truth, recordings, baseline=None)
+        >>> len(scores), bool(scores["cc_norm"].median() > 0.9)
+        (24, True)
     """
     recordings = by_name(recordings)
     if isinstance(baseline, str):

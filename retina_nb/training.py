@@ -124,6 +124,14 @@ def fit(
     Raises:
         UserError: if sessions of twin and recordings do not match, labels are missing, a name is unknown, all is
             frozen, training diverges, or `folder` cannot be written.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> twin = rnb.build_twin("simulated_retina", recordings)
+        >>> training = rnb.fit(twin, recordings, max_epochs=1)
+        >>> list(training.history["validation_loss"].isna())
+        [False]
     """
     started, recordings = time.perf_counter(), by_name(recordings)
     _check(twin, recordings, max_epochs, loggers, loss)
