@@ -47,13 +47,12 @@ class LiteralFigure(Figure):
 
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 2.5), **options: Any) -> tuple[Figure, Any]:
-    """A figure and its axes, without boxes; options go to ``plt.subplots``.
+    """A figure and its axes, without boxes; options go to ``plt.subplots``. (Rows of images are compressed in layout.)
 
     A figure that is wider than `WIDEST` is made smaller, which makes its text larger where it is shown.
     """
-    made, axes = plt.subplots(
-        rows, columns, figsize=fitted(size), layout="constrained", FigureClass=LiteralFigure, **options
-    )
+    options = {"layout": "constrained"} | options
+    made, axes = plt.subplots(rows, columns, figsize=fitted(size), FigureClass=LiteralFigure, **options)
     for ax in made.axes:
         if ax.name != "polar":
             ax.spines[["top", "right"]].set_visible(False)

@@ -38,9 +38,9 @@ class Live(ipw.HBox):
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
         side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 24em", "min_width": "0"})
-        shown = ipw.VBox([self.picture, self._said])
         # The picture shrinks with the page, and goes above the controls where it would be too small beside them.
-        shown.layout = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
+        place = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
+        shown = ipw.VBox([self.picture, self._said], layout=place)
         shown.add_class(PICTURE)
         layout = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "justify_content": "flex-start"}
         super().__init__([side, shown, look()], layout=layout)
