@@ -37,7 +37,7 @@ class Live(ipw.HBox):
         self.message = ipw.HTML(layout={"width": "24em", "max_width": "100%", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
-        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 24em", "min_width": "0"})
+        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 25em", "min_width": "0"})
         # The picture shrinks with the page, and goes above the controls where it would be too small beside them.
         place = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
         shown = ipw.VBox([self.picture, self._said], layout=place)
