@@ -31,6 +31,14 @@ def predict(model: Any, stimulus: Any, session: str | None = None) -> Float[np.n
 
     Raises:
         UserError: if the stimulus does not fit the model, is not longer than its lag, or is not of finite real numbers.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> twin = rnb.load_twin("simulated")
+        >>> bar = rnb.stimuli.moving_bar(rnb.stimuli.Screen.of(twin))
+        >>> rates = rnb.predict(twin, bar.frames, "simulated_1")  # (time_out, neuron), events per bin
+        >>> len(rates) == bar.frames.shape[1] - twin.lag
+        True
     """
     if getattr(stimulus, "ndim", None) != 4:
         found = getattr(stimulus, "shape", type(stimulus).__name__)
@@ -92,6 +100,14 @@ def evaluate(
 
     Raises:
         UserError: if a session is unknown to the model, or has no such test stimulus, or one that is too short.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> truth = rnb.load_truth(sessions=2, cells_per_session=12, size=(13, 15))
+        >>> scores = rnb.evaluate(truth, recordings, baseline=None)
+        >>> len(scores), bool(scores["cc_norm"].median() > 0.9)
+        (24, True)
     """
     check_level(level)
     as_seed(seed)

@@ -138,6 +138,14 @@ def fit(
             option has a wrong value, all is frozen, no cell responds, `folder` cannot be written, or its training is
             damaged or another one; later, if training diverges, or disk or memory are full.
         KeyboardInterrupt: at Ctrl-C or the stop button.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> twin = rnb.build_twin("simulated_retina", recordings)
+        >>> training = rnb.fit(twin, recordings, max_epochs=1)
+        >>> list(training.history["validation_loss"].isna())
+        [False]
     """
     options, started = dict(locals()), time.perf_counter()
     check_options(options)

@@ -79,6 +79,12 @@ def load_recordings(name_or_path: str | Path, **settings: Any) -> dict[str, Reco
     Raises:
         UserError: if there is no such dataset, file or setting (the closest one is named), or files are missing,
             damaged or of another kind.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> recordings["simulated_1"].n_neurons
+        12
     """
     if isinstance(name_or_path, Path) or name_or_path not in _DATASETS:
         return _load_path(name_or_path, settings)
@@ -122,7 +128,13 @@ def fetch(name: str, *, data_dir: str | Path | None = None, **settings: Any) -> 
 
 def datasets() -> pd.DataFrame:
     """Every dataset, a row each: what its `DatasetCard` says, and whether its files are on this machine (``cached``),
-    which is found out without the network."""
+    which is found out without the network.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> rnb.datasets().loc["simulated", "species"]
+        'simulated (mouse)'
+    """
     rows = [asdict(_module(name).CARD) | {"cached": _is_cached(name)} for name in _DATASETS]
     table = pd.DataFrame(rows, index=pd.Index(_DATASETS, name="dataset")).astype({"cells": "Int64"})
     return table[[*table.columns.drop("citation"), "citation"]]

@@ -51,6 +51,13 @@ def build_twin(
 
     Raises:
         UserError: if the preset, an override or the recordings do not fit.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> twin = rnb.build_twin("simulated_retina", recordings, overrides=["core.hidden_channels=[4]"])
+        >>> twin.sessions
+        ['simulated_1', 'simulated_2']
     """
     if recordings is None:
         raise UserError("build_twin needs recordings, as load_recordings gives them")

@@ -116,6 +116,12 @@ def load_twin(
     Raises:
         UserError: if the file is missing, damaged, hostile, not a model, or of other shapes than its parts; if there
             is no published twin of this name or it cannot be downloaded; or if there is no such device.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> twin = rnb.load_twin("simulated")
+        >>> twin.stimulus_shape
+        (2, 18, 16)
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")

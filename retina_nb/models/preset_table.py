@@ -10,7 +10,13 @@ from retina_nb.models.presets import load_preset, preset_names
 
 
 def presets() -> pd.DataFrame:
-    """Every preset, a row each: what it is, the stimuli it was made for, its parts, its lag (bins) and its size."""
+    """Every preset, a row each: what it is, the stimuli it was made for, its parts, its lag (bins) and its size.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> rnb.presets().loc["simulated_retina", "readout"]
+        'gaussian_mask'
+    """
     return pd.DataFrame(
         [_row(load_preset(name)) for name in preset_names()], index=pd.Index(preset_names(), name="preset")
     )

@@ -30,7 +30,7 @@ def show_attribution(
         rate: bins per second (Hz).
     """
     size = (1.15 * len(bins) + 1.6, 1.3 * (len(rows) + 1))
-    made, axes = figure(len(rows) + 1, len(bins), size=size, squeeze=False)
+    made, axes = figure(len(rows) + 1, len(bins), size=size, squeeze=False, layout="compressed")
     for ax, bin_ in zip(axes[0], bins, strict=True):
         ax.imshow(stimulus[:, bin_].mean(axis=0), cmap="gray", vmin=-2, vmax=2)
         ax.set_title(f"{(bin_ - bins[-1]) / rate:.2f} s", fontsize=8)

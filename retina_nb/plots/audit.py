@@ -19,14 +19,17 @@ def show_audit(audit: Audit) -> Figure:
     Args:
         audit: from `retina_nb.audit`.
     """
-    made, axes = figure(2, 3, size=(12, 5.6), width_ratios=[0.8, 1.5, 1.5])
-    for ax in axes[:, 0]:
-        ax.remove()
-    _show_checks(made.add_subplot(axes[0, 0].get_gridspec()[:, 0]), audit.to_dataframe())
+    made, axes = figure(3, 2, size=(7.2, 7.2))
+    _show_checks(axes[0, 0], audit.to_dataframe())
     _show_latencies(axes[0, 1], audit)
-    _show_shifts(axes[0, 2], audit.timing)
+    _show_shifts(axes[1, 0], audit.timing)
     _show_drift(axes[1, 1], audit.drift)
-    _show_reliability(axes[1, 2], audit.neurons)
+    grid = axes[2, 0].get_gridspec()
+    for ax in axes[2]:
+        ax.remove()
+    reliability = made.add_subplot(grid[2, :])
+    reliability.spines[["top", "right"]].set_visible(False)
+    _show_reliability(reliability, audit.neurons)
     return made
 
 
@@ -62,12 +65,12 @@ def _show_checks(ax: Axes, findings: pd.DataFrame) -> None:
         ax.text(0.05, row, check, va="center", fontsize=9)
         ax.text(0.95, row, worst if worst == "fine" else f"{number} × {worst}", va="center", ha="right", fontsize=8)
     ax.set(xlim=(0, 1), ylim=(len(order) - 0.5, -0.5), xticks=[], yticks=[])
-    ax.set_title("checks", loc="left", fontsize=10)
+    ax.set_title("checks", loc="left", fontsize=9)
     ax.spines[:].set_visible(False)
 
 
 def _show_latencies(ax: Axes, audit: Audit) -> None:
-    ax.set_title("how much the stimulus counts, by its lag", loc="left", fontsize=10)
+    ax.set_title("weight of the stimulus, by its lag", loc="left", fontsize=9)
     for _, curve in _curves(audit.timing, "weights"):
         ax.plot(1000 * curve["lag"], curve["value"], color=TWIN, lw=1, alpha=0.6)
     for latency in audit.sessions["latency"].dropna():
@@ -78,7 +81,7 @@ def _show_latencies(ax: Axes, audit: Audit) -> None:
 
 
 def _show_shifts(ax: Axes, timing: pd.DataFrame) -> None:
-    ax.set_title("when responses correlate with what is expected", loc="left", fontsize=10)
+    ax.set_title("correlation of responses with what is expected", loc="left", fontsize=9)
     for split, colour in _SPLITS.items():
         for number, (_, curve) in enumerate(_curves(timing, split)):
             label = split if number == 0 else None
@@ -90,7 +93,7 @@ def _show_shifts(ax: Axes, timing: pd.DataFrame) -> None:
 
 
 def _show_drift(ax: Axes, drift: pd.DataFrame) -> None:
-    ax.set_title("responses over the session", loc="left", fontsize=10)
+    ax.set_title("responses over the session", loc="left", fontsize=9)
     for kind, colour, marker in (("all bins", CEILING, ""), ("trials", RECORDED, ".")):
         for number, (_, course) in enumerate(drift[drift["kind"] == kind].groupby("session", sort=False)):
             ax.plot(
@@ -107,7 +110,7 @@ def _show_drift(ax: Axes, drift: pd.DataFrame) -> None:
 
 
 def _show_reliability(ax: Axes, neurons: pd.DataFrame) -> None:
-    ax.set_title("reliability of the mean over trials, with intervals", loc="left", fontsize=10)
+    ax.set_title("reliability of the mean over trials, with intervals", loc="left", fontsize=9)
     ranked = neurons.dropna(subset="reliability").sort_values("reliability", ascending=False)
     place = np.arange(len(ranked))
     sure = (ranked["reliability_low"] > 0).to_numpy()

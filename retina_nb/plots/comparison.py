@@ -1,6 +1,7 @@
 """Figures that set models side by side, and look at their weights."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -74,7 +75,8 @@ def show_masks(
         names: what to call each neuron.
         size: (height, width) of the screen in pixels.
     """
-    made, axes = figure(len(masks), len(names), size=(1.4 * len(names) + 1.2, 1.5 * len(masks) + 0.3), squeeze=False)
+    size = (1.4 * len(names) + 1.2, 1.5 * len(masks) + 0.3)
+    made, axes = figure(len(masks), len(names), size=size, squeeze=False, layout="compressed")
     for number, (row, (model, images)) in enumerate(zip(axes, masks.items(), strict=True)):
         for ax, image, name in zip(row, images, names, strict=True):
             top = np.abs(image).max()
@@ -84,6 +86,6 @@ def show_masks(
             ax.set(xlim=(-0.5, size[1] - 0.5), ylim=(size[0] - 0.5, -0.5), xticks=[], yticks=[])
             ax.spines[:].set(visible=True, color=TRUTH if model == "truth" else CEILING)
             if number == 0:
-                ax.set_title(name, fontsize=9)
+                ax.set_title(fill(name, 14), fontsize=9)
         row[0].set_ylabel(model.replace(" ", "\n"), rotation=0, ha="right", va="center", fontsize=9)
     return made

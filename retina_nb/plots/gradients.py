@@ -55,9 +55,8 @@ def show_local_fields(
         titles: of the neurons.
         stimuli: images, a column each.
     """
-    made, axes = figure(
-        len(rows) + 1, len(stimuli), size=(1.2 * len(stimuli) + 1.2, 1.35 * (len(rows) + 1)), squeeze=False
-    )
+    size = (1.2 * len(stimuli) + 1.2, 1.35 * (len(rows) + 1))
+    made, axes = figure(len(rows) + 1, len(stimuli), size=size, squeeze=False, layout="compressed")
     for ax, number in zip(axes[0], stimuli, strict=True):
         shown = local.images[number].mean(axis=0)
         ax.imshow(shown, cmap="gray", vmin=-2 * local.images.std(), vmax=2 * local.images.std())

@@ -83,7 +83,7 @@ def show_similarity(panels: dict[str, Float[np.ndarray, "cell cell"]], types: Se
         panels: by title, cells in the order of `types`.
         types: each cell's type, equal ones next to each other.
     """
-    fig, axes = figure(1, len(panels), size=(4.6 * len(panels) + 1.5, 4.6), squeeze=False)
+    fig, axes = figure(1, len(panels), size=(4.6 * len(panels) + 1.5, 4.6), squeeze=False, layout="compressed")
     names = list(dict.fromkeys(types))
     sizes = np.array([list(types).count(name) for name in names])
     edges = np.cumsum(sizes)

@@ -1,6 +1,7 @@
 """Figures of optimised stimuli."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import Literal
 
 import numpy as np
@@ -70,7 +71,7 @@ def show_ascent(made: MostExciting, names: Sequence[str]) -> Figure:
         names: each row's group, e.g. its cell type.
     """
     groups = list(dict.fromkeys(names))
-    columns = min(6, len(groups))
+    columns = min(4, len(groups))
     rows = -(-len(groups) // columns)
     fig, axes = figure(rows, columns, size=(1.7 * columns, 1.5 * rows + 0.3), sharex=True, sharey=True, squeeze=False)
     for ax, group in zip(axes.flat, groups, strict=False):
@@ -78,7 +79,7 @@ def show_ascent(made: MostExciting, names: Sequence[str]) -> Figure:
         members = np.flatnonzero(np.asarray(names) == group)
         top = max(np.abs(made.scores[members]).max(), 1e-12)
         ax.plot(made.history[members].T / top, color=TWIN, lw=1, alpha=0.7)
-        ax.set_title(group, fontsize=8)
+        ax.set_title(fill(group, 24), fontsize=8)
     for ax in axes.flat[len(groups) :]:
         ax.set_axis_off()
     fig.supxlabel("step", fontsize=9)
@@ -100,13 +101,13 @@ def show_space_time(
     """
     strength = np.stack([np.linalg.norm(one, axis=(0, 2)).max(axis=-1) for one in stimuli.values()])
     first = int((strength >= strength.max(axis=1, keepdims=True) / 10).any(axis=0).argmax())
-    fig, axes = figure(1, len(stimuli), size=(2.1 * len(stimuli), 2.6), squeeze=False)
+    fig, axes = figure(1, len(stimuli), size=(2.1 * len(stimuli), 2.6), sharey=True, squeeze=False)
     for ax, (name, stimulus) in zip(axes[0], stimuli.items(), strict=True):
         picture = stimulus[:, first:].sum(axis=0).mean(axis=1 if axis[name] == "x" else 2)  # (time, place)
         limit = max(np.abs(picture).max(), 1e-12)
         extent = (-0.5, picture.shape[1] - 0.5, 0.5 / rate, (0.5 - len(picture)) / rate)
         ax.imshow(picture, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto", extent=extent)
-        ax.set_title(name, fontsize=9)
+        ax.set_title(fill(name, 14), fontsize=9)
         ax.set(xlabel="x (pixels)" if axis[name] == "x" else "y (pixels, downward)")
     axes[0, 0].set_ylabel("time before the end (s)")
     return fig

@@ -76,7 +76,7 @@ class PreviewFigure:
             at: the moment of the frame that is shown (s).
             words: what else is to say of the neuron.
         """
-        now = int(np.clip(at * seen.rate, 0, seen.frames.shape[1] - 1))
+        now = int(np.clip(round(at * seen.rate), 0, seen.frames.shape[1] - 1))
         limit = max(1.0, float(np.percentile(np.abs(seen.frames), 99.5)))
         for image, ring, channel in zip(self._images, self._rings, seen.frames, strict=True):
             image.set_data(channel[now])

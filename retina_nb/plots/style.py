@@ -4,10 +4,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter, LogitFormatter, NullFormatter, ScalarFormatter
 
@@ -26,7 +24,7 @@ CHANNEL_MAPS = {"green": "Greens_r", "UV": "Purples_r"}
 POLARITY_COLOURS = {"ON": "#D6604D", "OFF": "#4393C3", "ON-OFF": "#9970AB"}
 
 # A truth is a filled area, a twin a line on it: neither hides the other, in gray neither.
-TRUTH_AREA: dict[str, Any] = {"color": TRUTH, "alpha": 0.4, "lw": 0, "label": "truth"}
+TRUTH_AREA: dict[str, Any] = {"color": TRUTH, "alpha": 0.35, "lw": 0, "label": "truth"}
 TWIN_LINE: dict[str, Any] = {"color": TWIN, "lw": 1.5, "label": "twin"}
 
 # Inches. Shown at 600 pixels, as beside a table of contents or on a small laptop, text of 7 points has 8 pixels.
@@ -49,13 +47,12 @@ class LiteralFigure(Figure):
 
 
 def figure(rows: int = 1, columns: int = 1, size: tuple[float, float] = (7, 2.5), **options: Any) -> tuple[Figure, Any]:
-    """A figure and its axes, without boxes; options go to ``plt.subplots``.
+    """A figure and its axes, without boxes; options go to ``plt.subplots``. (Rows of images are compressed in layout.)
 
     A figure that is wider than `WIDEST` is made smaller, which makes its text larger where it is shown.
     """
-    made, axes = plt.subplots(
-        rows, columns, figsize=fitted(size), layout="constrained", FigureClass=LiteralFigure, **options
-    )
+    options = {"layout": "constrained"} | options
+    made, axes = plt.subplots(rows, columns, figsize=fitted(size), FigureClass=LiteralFigure, **options)
     for ax in made.axes:
         if ax.name != "polar":
             ax.spines[["top", "right"]].set_visible(False)
@@ -73,19 +70,8 @@ def fitted(size: tuple[float, float]) -> tuple[float, float]:
     return size[0] * scale, size[1] * scale**0.6
 
 
-def draw_truth(ax: Axes, seconds: Any, rates: Any, **options: Any) -> Any:
-    """What is true, as a filled area behind what models say."""
-    return ax.fill_between(seconds, rates, zorder=1, **TRUTH_AREA | options)
-
-
-def draw_twin(ax: Axes, seconds: Any, rates: Any, **options: Any) -> Line2D:
-    """What a twin says, as a line."""
-    (line,) = ax.plot(seconds, rates, **TWIN_LINE | options)
-    return line
-
-
 def area(seconds: Any, rates: Any) -> np.ndarray:
-    """The corners of `draw_truth`'s area, to change it: ``made.set_verts([area(...)])``."""
+    """The corners of a filled area, for ``set_verts`` of one that `TRUTH_AREA` was drawn with."""
     seconds, rates = np.asarray(seconds, dtype=float), np.asarray(rates, dtype=float)
     return np.stack([np.append(seconds, seconds[::-1]), np.append(rates, np.zeros(len(rates)))], axis=1)
 

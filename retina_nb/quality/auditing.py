@@ -111,6 +111,12 @@ def audit(
 
     Raises:
         UserError: if there is no recording, or a setting is not possible.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> rnb.audit(recordings).problems
+        ()
     """
     recordings = by_name(recordings)
     for name, value in {"history": history, "clip": clip}.items():

@@ -53,6 +53,13 @@ def select_neurons(
     Raises:
         UserError: if no neuron is left, or a criterion cannot be judged, because nothing was repeated or the types of
             the neurons are not known.
+
+    Example:
+        >>> import retina_nb as rnb
+        >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
+        >>> kept, dropped = rnb.select_neurons(recordings, reliability_low=0.0)
+        >>> sum(one.n_neurons for one in kept.values()) + len(dropped)
+        24
     """
     least = {
         "quality_index": quality_index,

@@ -37,10 +37,10 @@ class Live(ipw.HBox):
         self.message = ipw.HTML(layout={"width": "24em", "max_width": "100%", "display": "none"})
         self._lock, self._drawing, self._waiting, self._held = Lock(), False, False, 0
         self._settle(self.values)
-        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 24em", "min_width": "0"})
-        shown = ipw.VBox([self.picture, self._said])
+        side = ipw.VBox([*controls.values(), self.message], layout={"flex": "1 1 25em", "min_width": "0"})
         # The picture shrinks with the page, and goes above the controls where it would be too small beside them.
-        shown.layout = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
+        place = {"flex": "1000 1 30em", "min_width": "0", "max_width": "max-content"}
+        shown = ipw.VBox([self.picture, self._said], layout=place)
         shown.add_class(PICTURE)
         layout = {"flex_flow": "row wrap-reverse", "align_items": "flex-end", "justify_content": "flex-start"}
         super().__init__([side, shown, look()], layout=layout)

@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from browsing import window
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "runs" / "browser"  # CI keeps them
@@ -30,7 +31,10 @@ def browser():
         found = next(filter(None, map(shutil.which, names)), downloaded if Path(downloaded).exists() else None)
         if found is None:
             pytest.skip("there is no Chromium: install it, or run 'playwright install --with-deps chromium'")
-        launched = driver.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        # With scroll bars, which people see and which tests would else be spared.
+        launched = driver.chromium.launch(
+            executable_path=found, args=["--no-sandbox"], ignore_default_args=["--hide-scrollbars"]
+        )
         yield launched
         launched.close()
 
@@ -38,21 +42,8 @@ def browser():
 @pytest.fixture(scope="module")
 def page(browser):
     """A fresh window that sees this machine only; `page.elsewhere` has what it asked of others."""
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    opened = context.new_page()
-    opened.elsewhere = []
-
-    def stay_here(route):
-        if route.request.url.startswith(("http://127.0.0.1:", "data:", "blob:")):
-            route.continue_()
-        else:
-            opened.elsewhere.append(route.request.url)
-            route.abort()
-
-    context.route("**/*", stay_here)
-    opened.set_default_timeout(180_000)  # machines that test are busy
-    yield opened
-    context.close()
+    with window(browser, viewport={"width": 1280, "height": 1000}) as opened:
+        yield opened
 
 
 @pytest.fixture

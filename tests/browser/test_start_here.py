@@ -4,10 +4,8 @@ import io
 
 import numpy as np
 import pytest
+from browsing import SCROLLING, drag, explorer_of, handle, picture, value, wait_until
 from PIL import Image
-
-PICTURE = "image => fetch(image.src).then(got => got.bytes()).then(bytes => Array.from(bytes))"
-
 
 PAGES = {
     "lab": "lab/tree/00_start_here.ipynb?reset",
@@ -36,48 +34,8 @@ def explorer(start):
     return explorer_of(start)
 
 
-def explorer_of(page):
-    """The widget `explore_twin`."""
-    return page.locator(".widget-hbox", has=page.locator("option", has_text="moving bar")).first
-
-
 def output(page, text):
     return page.locator(".jp-OutputArea-output", has_text=text)
-
-
-def handle(widget, label):
-    """What is dragged of a slider."""
-    return widget.locator(f'.widget-hslider:has(> .widget-label:text-is("{label}")) .noUi-handle')
-
-
-def value(one):
-    return float(one.get_attribute("aria-valuenow"))
-
-
-def drag(page, one, *moves):
-    """Drag the handle of a slider by so many pixels to the right of where it was, one after the other."""
-    one.scroll_into_view_if_needed()
-    box = one.bounding_box()
-    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(x, y)
-    page.mouse.down()
-    for move in moves:
-        page.mouse.move(x + move, y, steps=8)
-    page.mouse.up()
-
-
-def picture(widget):
-    """The bytes of what is drawn now."""
-    return bytes(widget.locator("img").first.evaluate(PICTURE))
-
-
-def wait_until(page, happened, seconds=30):
-    """Wait for what comes from the kernel; returns whether it came."""
-    for _ in range(seconds * 10):
-        if happened():
-            return True
-        page.wait_for_timeout(100)
-    return False
 
 
 def film(widget):
@@ -96,7 +54,7 @@ def test_it_says_what_the_twin_says(start, keep):
 
 
 def test_the_film_is_dragged_and_played(start, keep):
-    player = start.locator(".widget-hbox", has=start.locator(".widget-play")).first
+    player = start.locator(".retina-nb", has=start.locator(".widget-play")).first
     time = handle(player, "time")
     player.scroll_into_view_if_needed()
     assert wait_until(start, lambda: np.ptp(film(player)) > 100)  # at once there is something to see
@@ -160,12 +118,17 @@ def test_nothing_comes_from_elsewhere(start):
     assert asked == []
 
 
-def test_the_page_of_the_twin(voila, page, keep):
-    page.goto(f"{voila}/voila/render/pages/explore_twin.py")
-    explorer = explorer_of(page)
-    diameter = handle(explorer, "diameter (µm)")
-    diameter.wait_for(timeout=120_000)
-    before = picture(explorer)
-    drag(page, diameter, 40)
-    assert wait_until(page, lambda: picture(explorer) != before)
-    keep(page)
+@pytest.mark.parametrize("which", [".retina-nb", ".jp-OutputArea-output:not(:has(pre))"])
+def test_nothing_scrolls_that_has_nothing_to_scroll(start, which):
+    assert start.locator(which).count() >= 2
+    assert start.locator(which).evaluate_all(SCROLLING) == []
+
+
+def test_pictures_and_handles_have_names(start, explorer):
+    image = explorer.locator("img").first
+    neuron, diameter = handle(explorer, "neuron"), explorer.locator('.noUi-handle[aria-label="diameter (µm)"]')
+    assert neuron.get_attribute("aria-label") == "neuron"
+    assert diameter.get_attribute("aria-valuetext") is not None
+    explorer.locator('button[title*="neuron 3"]').dispatch_event("click")
+    assert wait_until(start, lambda: "neuron 3" in image.get_attribute("alt"))
+    assert "largest rate" in image.get_attribute("alt")

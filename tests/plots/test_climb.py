@@ -46,10 +46,10 @@ def test_all_that_is_reached_is_shown(channels):
     assert strip.get_title("right").startswith("red and blue: contrasts up to ±")
     assert strip.images[0].get_clim()[1] == pytest.approx(limit, rel=0.3)
     assert [line.get_label() for line in course.lines[1:]] == channels
-    assert np.array_equal(response.lines[0].get_ydata(), made.responses[0])
-    assert list(climbed.lines[1].get_ydata()) == [0.5, 1.0, 2.0]
+    assert np.array_equal(response.lines[0].get_ydata(), made.responses[0] * 30.0)
+    assert list(climbed.lines[1].get_ydata()) == [15, 30, 60], "events per second"
     assert list(climbed.lines[0].get_xdata()) == [1, 1, 1]
-    assert climbed.get_title() == "activation: 2.00 (events / bin)"
+    assert climbed.get_title() == "score: 60 events/s"
     assert climbed.figure.get_suptitle() == "neuron 3"
 
 
@@ -57,7 +57,8 @@ def test_scales_have_room_for_what_is_shown():
     figure = ClimbFigure(reached())
     for made, path in ((reached(scale=5.0), [0.0, 40.0]), (reached(scale=0.1), [-3.0] * 50)):
         _, course, response, climbed = figure.show(made, path).figure.axes
-        for ax, values in ((course, course.lines[1].get_ydata()), (response, made.responses), (climbed, path)):
+        rates, scores = made.responses * 30, np.multiply(path, 30)
+        for ax, values in ((course, course.lines[1].get_ydata()), (response, rates), (climbed, scores)):
             assert ax.get_ylim()[0] <= np.min(values) <= np.max(values) <= ax.get_ylim()[1]
         assert climbed.get_xlim()[1] >= len(path) - 1
     assert climbed.get_ylim()[1] < 0

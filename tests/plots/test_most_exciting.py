@@ -36,7 +36,7 @@ def test_a_stimulus_has_frames_and_a_map_of_each_channel_courses_and_a_response(
     images = [ax for ax in figure.axes if ax.images]
     assert len(images) == 5 * len(channels)
     titles = [ax.get_title() for ax in figure.axes]
-    assert "response (events / bin)" in titles
+    assert "response (events/s)" in titles
     assert "0 ms" in titles, "the last counted bin"
     courses = figure.axes[titles.index("course (contrast)")]
     assert [text.get_text() for text in courses.get_legend().get_texts()] == channels

@@ -84,7 +84,7 @@ def test_all_that_is_known_is_shown():
     assert trace.get_title("left") == "trial 1"
     assert trace.get_xlim() == (0, pytest.approx(79 / 30))
     np.testing.assert_allclose(trace.lines[0].get_ydata(), trace.lines[1].get_ydata(), rtol=1e-6)
-    assert strip.get_title("left") == "most exciting input: 1.50 events / bin"
+    assert strip.get_title("left") == "most exciting input: 45 events/s"
     assert strip.figure.get_suptitle() == "neuron 1"
 
 

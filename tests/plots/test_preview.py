@@ -38,6 +38,10 @@ def test_words_tell_what_is_seen_and_the_legend_what_there_is():
     painted, _ = show(figure, seen(truth=np.linspace(0, 10, 40)), words="neuron 3")
     assert painted.figure.texts[0].get_text() == "neuron 3\ncorrelation with the truth: 1.00\nframe at 0.50 s"
     assert [one.get_text() for one in painted.figure.legends[0].get_texts()] == ["truth", "twin"]
+    (truth,) = [one for one in painted.figure.axes[-1].collections if one.get_label() == "truth"]
+    assert truth.get_paths()[0].vertices[:, 1].max() == 10, "an area up to what is true"
+    assert painted.words.startswith("neuron 3, correlation with the truth: 1.00, frame at 0.50 s, ")
+    assert "truth: largest rate 10 events per second at 1.30 s" in painted.words
     painted, _ = show(figure, seen())
     assert painted.figure.texts[0].get_text() == "frame at 0.50 s"
     assert [one.get_text() for one in painted.figure.legends[0].get_texts()] == ["twin"]

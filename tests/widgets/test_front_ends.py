@@ -59,7 +59,7 @@ def test_a_widget_that_is_used_does_not_grow_and_leaves_nothing(name, twin, tmp_
     before = alive()
     made = MADE[name](twin, tmp_path)
     counts = []
-    for number in range(6):
+    for number in range(3):
         for one in made.controls.values():
             _turn(one, number)
         counts.append(alive())
