@@ -91,7 +91,7 @@ if history:
 # %% [markdown]
 # ## Scores against ceilings
 #
-# CC$_{norm}$ is the correlation with the mean over trials, divided by the largest that noise allows (Schoppe 2016): 1
+# CC_norm is the correlation with the mean over trials, divided by the largest that noise allows (Schoppe 2016): 1
 # is a perfect model. Each row of the table also has the baseline's scores, reliability and confidence intervals.
 
 # %%
@@ -121,7 +121,7 @@ for row in chosen:
     stimulus = recording.stimulus("test")
     models = {"linear-nonlinear": baseline, "twin": model} if max_epochs else {"linear-nonlinear": baseline}
     traces = {label: rnb.predict(one, stimulus, row.session)[:, neuron] for label, one in models.items()}
-    title = f"{recording.label(neuron)}: CC$_{{norm}}$ {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
+    title = f"{recording.label(neuron)}: CC_norm {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
     panels.append(plots.Prediction(title, recording.trials()[:, :, neuron], traces))
 plots.show_predictions(panels, first.rate);
 

@@ -312,7 +312,7 @@ plots.show_by_type(pd.Series(other), kinds, xlabel="response to the opposite pol
 # %% [markdown]
 # ## Side by side
 #
-# CC$_{norm}$ of every model on the same cells, with 95 % intervals by bootstrap over cells, and how much each gains over
+# CC_norm of every model on the same cells, with 95 % intervals by bootstrap over cells, and how much each gains over
 # the plain linear-nonlinear model, cell by cell.
 
 # %%
@@ -327,11 +327,11 @@ comparison.round(3)
 # Who wins depends on what a cell computes. The frame marks the best model of each type.
 
 # %% tags=["thumbnail"]
-plots.show_medians(cc_norm, kinds, label="median CC$_{norm}$");
+plots.show_medians(cc_norm, kinds, label="median CC_norm");
 
 # %% [markdown]
 # Three cells: one that gains much from subunits, one in the middle, and the one that gains least. Their titles have
-# CC$_{norm}$ of the linear-nonlinear, the spatial contrast and the subunit model.
+# CC_norm of the linear-nonlinear, the spatial contrast and the subunit model.
 
 # %%
 gains = (cc_norm["subunits"] - cc_norm["linear-nonlinear"]).dropna().sort_values(ascending=False)

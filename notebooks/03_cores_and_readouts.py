@@ -88,7 +88,7 @@ for name in variants:
 # %% [markdown]
 # ## One table
 #
-# Median CC$_{norm}$ over cells with a 95 % interval, and the gain over the reference cell by cell: since all models are
+# Median CC_norm over cells with a 95 % interval, and the gain over the reference cell by cell: since all models are
 # scored on the same cells and trials, a difference can be clear although the intervals of the medians overlap.
 
 # %%
@@ -99,7 +99,7 @@ comparison["seconds"] = [fit.seconds for fit in fits.values()]
 comparison.round(3)
 
 # %%
-plots.show_comparison(comparison, label="CC$_{norm}$");
+plots.show_comparison(comparison, label="CC_norm");
 
 # %% [markdown]
 # ## What the core looks for

@@ -42,7 +42,7 @@ def show_scores(scores: pd.DataFrame, metric: str = "cc_norm", ceiling: str | No
     left.scatter(baseline[marked], twin[marked], s=18, color=TWIN, lw=0, alpha=0.7, label="nonlinear cells")
     if "nonlinear" in scores:
         left.legend(frameon=False, fontsize=8, loc="lower right")
-    name = metric.replace("cc_norm", "CCnorm")
+    name = metric.replace("cc_norm", "CC_norm")
     left.set(xlabel=f"linear-nonlinear, {name}", ylabel=f"twin, {name}", aspect="equal")
     order = np.argsort(-twin.to_numpy())
     place = np.arange(len(scores))
