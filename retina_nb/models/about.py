@@ -61,7 +61,7 @@ def _are_tables(value: Any) -> bool:
 
 
 def _are_scores(value: Any) -> bool:
-    """One number or many for each metric, or for the twin and others; or, by their authors, values of every session's neurons."""
+    """Numbers for each metric, or for the twin and others; or, by their authors, of the neurons of each session."""
     if not isinstance(value, Mapping):
         return False
     if "sessions" in value:
