@@ -61,7 +61,7 @@ def _are_tables(value: Any) -> bool:
 
 
 def _are_scores(value: Any) -> bool:
-    """A number for each metric, or for the twin and others; or, by their authors, values of every session's neurons."""
+    """Numbers for each metric, or for the twin and others; or, by their authors, of the neurons of each session."""
     if not isinstance(value, Mapping):
         return False
     if "sessions" in value:
@@ -71,7 +71,8 @@ def _are_scores(value: Any) -> bool:
             and isinstance(sessions, Mapping)
             and all(map(_are_numbers, sessions.values()))
         )
-    return all(isinstance(one.get("twin") if isinstance(one, Mapping) else one, Real | None) for one in value.values())
+    values = (one.get("twin") if isinstance(one, Mapping) else one for one in value.values())
+    return all(one is None or _are_numbers(one) for one in values)
 
 
 def _are_numbers(value: Any) -> bool:

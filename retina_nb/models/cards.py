@@ -66,10 +66,12 @@ def _of(value: Any, text: str) -> str:
 
 def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
     if "sessions" in scores:
-        values = np.concatenate([np.ravel(values) for values in scores["sessions"].values()])
+        values = np.concatenate([np.zeros(0), *(np.ravel(values) for values in scores["sessions"].values())])
+        if not values.size:
+            return
         yield f"{scores['metric']}: median {np.nanmedian(values):.3f} over {len(values)} cells, by its authors"
         return
     for metric, value in scores.items():
         score = value.get("twin") if isinstance(value, Mapping) else value
-        if score is not None:
-            yield f"{metric}: {score:.3g} (median on test stimuli)"
+        if score is not None and np.size(score):
+            yield f"{metric}: {np.nanmedian(score):.3g} (median on test stimuli)"

@@ -125,6 +125,8 @@ def load_twin(
     """
     if (core is None) != (readout is None):
         raise UserError("a twin that was made of parts by hand needs both of them, core= and readout=")
+    if not isinstance(about, Mapping | None):
+        raise UserError(f'about= takes what is known by name, as {{"rate_hz": 30}}, not {about!r}')
     path = expand_path(path_or_name)
     try:
         given = about or {}

@@ -316,6 +316,12 @@ def test_what_is_not_known_is_left_out_of_a_card_and_more_may_be_said(tmp_path, 
     assert rnb.load_twin(twin.save(tmp_path / "again.safetensors")).about["mine"] == [1, {"a": "b"}]
 
 
+def test_scores_of_all_cells_are_shown_by_their_median(tmp_path, capsys):
+    twin = rnb.load_twin("simulated", about={"scores": {"cc_norm": np.array([0.5, 0.25, 0.75]), "other": None}})
+    rnb.load_twin(twin.save(tmp_path / "twin.safetensors")).card()
+    assert "cc_norm: 0.5 (median" in capsys.readouterr().out
+
+
 TEXTS = {
     "deep": '{"a":' * 100_000,
     "deep and whole": "[" * 50_000 + "]" * 50_000,
