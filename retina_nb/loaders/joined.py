@@ -26,14 +26,16 @@ class JoinedFrames:
     def __init__(self, parts: Sequence[Frames]) -> None:
         if isinstance(parts, str | bytes) or not isinstance(parts, Sequence) or not parts:
             raise UserError(f"movies that are joined must be a list of one or more, not {describe(parts)}")
-        for part in parts:
-            check_frames(part)
+        if not all(hasattr(part, "shape") for part in parts):
+            raise UserError("movies that are joined must be arrays (channel, frame, height, width)")
         shapes = {(part.shape[:1], part.shape[2:]) for part in parts}
-        if len(shapes) != 1:
+        if len(shapes) != 1 or len(parts[0].shape) != 4:
             raise UserError(
                 "movies can only be joined if they have the same channels and size, not "
                 + " and ".join(str(tuple(part.shape)) for part in parts)
             )
+        for part in parts:
+            check_frames(part)
         self.parts = tuple(parts)
         self.dtype = np.result_type(*(part[:, np.arange(1)].dtype for part in parts))
         self._starts = np.cumsum([0, *(part.shape[1] for part in parts)])
