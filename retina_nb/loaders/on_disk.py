@@ -27,7 +27,7 @@ def fits_in_memory(shape: Sequence[int], dtype: np.dtype | type) -> bool:
 
 
 class OnDiskFrames(LazyFrames):
-    """A movie in an HDF5 file, of the dtype that it has there.
+    """A movie in an HDF5 file, of the dtype that it has there, in the byte order of this machine.
 
     The file stays open, so that it can be replaced meanwhile; every process opens it for itself.
 
@@ -46,7 +46,7 @@ class OnDiskFrames(LazyFrames):
         found = self._dataset()
         sizes = dict(zip(self._axes, found.shape, strict=True))
         channel, frame, height, width = (sizes.get(axis, 1) for axis in _AXES)
-        super().__init__((channel, frame, height, width), found.dtype)
+        super().__init__((channel, frame, height, width), found.dtype.newbyteorder("="))  # as they are read
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_opened": None}

@@ -379,3 +379,12 @@ def test_a_folder_without_files_of_recordings_tells_what_it_has(tmp_path):
     (tmp_path / "old.mat").write_bytes(b"x")
     with pytest.raises(UserError, match=r"it has old\.mat; give the path of a file"):
         load_recordings(tmp_path, rate=RATE)
+
+
+def test_frames_of_another_byte_order_are_read_in_that_of_the_machine(tmp_path):
+    frames = np.random.default_rng(0).integers(0, 255, (2, 60, 5, 7))
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["stimulus_noise"], file["responses_noise"] = frames.astype(">i2"), np.ones((3, 60), ">f4")
+    movie = load_recordings(tmp_path / "a.h5", rate=RATE)["a"].movie
+    assert movie.frames.dtype.isnative
+    np.testing.assert_array_equal(movie.frames, frames)

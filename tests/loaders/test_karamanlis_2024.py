@@ -268,6 +268,7 @@ def test_a_setting_that_is_not_possible_is_an_error(tmp_path, settings, words):
         ({"runningbin": np.full((BLOCKS, LENGTH, NEURONS), -1.0)}, f"session {NAME}: responses .* negative"),
         ({"runningImages": np.array([b"text"])}, "/runningImages must be"),
         ({"runningfixations": np.ones((BLOCKS, 3, LENGTH))}, "/runningfixations must be"),
+        ({"runningfixations": np.full((BLOCKS, LENGTH, 3), 1.5)}, r"/runningfixations shows image 1\.5"),
         (
             {"runningfixations": np.zeros((BLOCKS, LENGTH, 3))},
             "/runningfixations shows image 0, there are images 1 to 3",
@@ -309,6 +310,7 @@ def test_damaged_noise_is_one_sentence(tmp_path, changes, words):
     [
         ({"presentOrder": np.ones((7, 1))}, "presentOrder has 7 flashes, trialCounts has 120"),
         ({"presentOrder": np.full((120, 1), 25.0)}, "must be of images 1 to 24"),
+        ({"presentOrder": np.full((120, 1), 1.5)}, "must be of images 1 to 24"),
         ({"isartificial": np.zeros((1, 5))}, "must be of images 1 to 24"),
         ({"rawdata/stimPara/trialduration": [[0.0]]}, "trialduration must be positive"),
         ({"imageEnsemble": None}, "imageEnsemble is missing"),

@@ -8,7 +8,7 @@ import pytest
 from retina_nb.errors import UserError
 from retina_nb.loaders import load_recordings
 from retina_nb.loaders.sridhar_2025 import load, wanted
-from retina_nb.loaders.sridhar_2025.natural_movie import BOTH_SEEDS, FIXATIONS, TEST_LINES
+from retina_nb.loaders.sridhar_2025.natural_movie import BOTH_SEEDS, FIXATIONS, TEST_LINES, read_fixations
 from retina_nb.loaders.sridhar_2025.retinas import trial_split
 
 TIME, TRIALS, TEST_TIME, TEST_TRIALS = 30, 20, 40, 20
@@ -477,3 +477,9 @@ def check_retina(recording, expected, facts):
     peaks = np.column_stack([recording.neurons["sta_row"], recording.neurons["sta_column"]])
     np.testing.assert_array_equal(peaks, expected["locations"])
     np.testing.assert_array_equal(recording.neurons["cell"], facts["session_kwargs"]["cell_indices"])
+
+
+def test_an_image_without_a_whole_number_is_told(tmp_path):
+    (tmp_path / "a.txt").write_text("1.0 0 0 3.5 4.0 1\n2.5 0 0 3.0 4.0 0\n")
+    with pytest.raises(UserError, match=r"a\.txt has image 2\.5 in line 2"):
+        read_fixations(tmp_path / "a.txt")

@@ -84,6 +84,8 @@ def _fixations(
     published = h5.read(file, key, axes=axes, shape=shape)
     if (strange := np.abs(published) > _FARTHEST).any():
         raise UserError(f"{h5.place(file, key)} has a number {published[strange][0]:g}; get the file again")
+    if (part := published[..., 0] % 1 != 0).any():
+        raise UserError(f"{h5.place(file, key)} shows image {published[..., 0][part][0]:g}; get the file again")
     fixations = published.astype(np.int64) - [1, 0, 0]
     numbers = fixations[..., 0]
     if numbers.min() < 0 or numbers.max() >= n_images:

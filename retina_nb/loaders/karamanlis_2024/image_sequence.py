@@ -21,7 +21,8 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
     """Read a session; see `load`."""
     with h5.open_h5(session.path) as file:
         counts = h5.read(file, "trialCounts", axes="flash neuron")
-        order = h5.read(file, "presentOrder", axes="row column").ravel().astype(np.int64) - 1
+        published = h5.read(file, "presentOrder", axes="row column").ravel()
+        order = published.astype(np.int64) - 1
         images = read_images(file, "imageEnsemble")
         artificial = h5.read(file, "isartificial", axes="row column", kind="fiub").ravel() != 0
         flash, background = (
@@ -33,7 +34,8 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
                 f"{h5.place(file, 'presentOrder')} has {len(order)} flashes, trialCounts has {len(counts)}; "
                 "is the file damaged?"
             )
-        if len(artificial) != len(images) or order.min() < 0 or order.max() >= len(images):
+        whole = (published % 1 == 0).all()
+        if len(artificial) != len(images) or not whole or order.min() < 0 or order.max() >= len(images):
             raise UserError(
                 f"{h5.place(file, 'presentOrder')} and isartificial must be of images 1 to {len(images)}; "
                 "is the file damaged?"

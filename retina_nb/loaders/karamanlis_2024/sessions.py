@@ -194,7 +194,7 @@ def _types(file: h5py.File) -> np.ndarray:
     published = h5.read(file, "cellclus_id", axes="row column").ravel()
     references = h5.dataset(file, "typelabels", axes="row column", kind="O")
     names = ["unclassified", *(_text(file, reference) for reference in h5.read_part(references, ()).ravel())]
-    if published.min() < 0 or published.max() >= len(names):
+    if (published % 1 != 0).any() or published.min() < 0 or published.max() >= len(names):
         raise UserError(f"{h5.place(file, 'cellclus_id')} has numbers without a name in typelabels; get the file again")
     return np.array(names)[published.astype(np.int64)]
 

@@ -2,8 +2,9 @@
 
 The stimulus is what the file has under stimulus/presentation: ImageSeries (OpticalSeries too), or IndexSeries that
 show the frames of a template in any order. The responses are the spikes of the units, counted in every bin, or a series
-of ROI responses, interpolated at the middle of every bin. A frame is a bin, unless a rate is given. Tables of intervals
-tell what is for testing, and what was repeated.
+of ROI responses, interpolated at the middle of every bin. A frame is a bin, unless a rate is given. A bin has the
+spikes from its start on up to its end, without it; the end of a bin is the start of the next, see
+`retina_nb.loaders.binning`. Tables of intervals tell what is for testing, and what was repeated.
 """
 
 import math
@@ -78,7 +79,8 @@ def load(
         stimulus_column: the column of the table with the name of what was shown, the same for repeats; by default
             ``"stimulus"`` or ``"stimulus_name"`` if there is one.
         rate: bins per second (Hz), for stimuli whose frames last long or not all equally long; by default a frame is
-            a bin.
+            a bin. A presentation then has the whole number of bins that is closest to its length, and its last bin is
+            cut where the next presentation starts.
         axes: ``"xy"`` if images are stored with their width before their height, as the standard has it, ``"yx"`` if
             after it; by default as their attribute dimension tells, or else as the standard has it.
         normalize: whether frames are z-scored, by the mean and the standard deviation of those shown for training.

@@ -96,6 +96,8 @@ def read_fixations(path: Path) -> Int64[np.ndarray, "line 4"]:
     if not np.isfinite(table).all() or np.abs(table).max() > 2**31:
         line = int(np.argwhere(~(np.abs(table) <= 2**31))[0][0]) + 1
         raise UserError(f"{path} has no usable numbers in line {line}; get it again")
+    if (part := table[:, 0] % 1 != 0).any():
+        raise UserError(f"{path} has image {table[part.argmax(), 0]:g} in line {part.argmax() + 1}; get it again")
     return table.astype(np.int64)
 
 
