@@ -66,12 +66,12 @@ def absolute_path(path: Any) -> Path:
 
 
 @contextmanager
-def writing(path: str | Path, advice: str = "choose another folder") -> Iterator[None]:
+def writing(path: str | Path, advice: str = "") -> Iterator[None]:
     """Turn what the system says of a disk into one sentence.
 
     Args:
         path: what is being written, a file or a folder.
-        advice: what to do, other than to make room if the disk is full.
+        advice: what to do; by default to make room, if the disk is full, or to choose another folder.
 
     Raises:
         UserError: naming the path, if it cannot be written or the disk is full.
@@ -81,12 +81,12 @@ def writing(path: str | Path, advice: str = "choose another folder") -> Iterator
     except OSError as error:
         # NumPy says only how many items it wrote, without a number of the error.
         reason = error.strerror or f"is the disk full? {error}"
-        room = "make room, or " if error.errno in _FULL else ""
-        raise UserError(f"cannot write {path}: {reason}; {room}{advice}") from None
+        advice = advice or ("make room, or " if error.errno in _FULL else "") + "choose another folder"
+        raise UserError(f"cannot write {path}: {reason}; {advice}") from None
 
 
 @contextmanager
-def replace_file(path: str | Path, advice: str = "choose another folder") -> Iterator[Path]:
+def replace_file(path: str | Path, advice: str = "") -> Iterator[Path]:
     """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
 
     What processes of this machine left in the folder when they were killed is removed.
