@@ -163,7 +163,10 @@ def _remove_remains(folder: Path) -> None:
     if _unsearched.get(folder, 0) > 0:
         _unsearched[folder] -= 1
         return
-    names = os.listdir(folder)
+    try:
+        names = os.listdir(folder)
+    except PermissionError:  # one may write to a folder that one may not read
+        return
     _unsearched[folder] = len(names) // 100
     for found in filter(None, map(_TEMPORARY.fullmatch, names)):
         if found["machine"] == _machine() and not _is_alive(int(found["pid"])):

@@ -35,7 +35,7 @@ def one_at_a_time(path: Path) -> Iterator[None]:
             lock.release()
 
 
-def keep(path: Path, save: Callable[[Path], None]) -> None:
+def keep(path: Path, save: Callable[[Path], object]) -> None:
     """Keep a file in the cache. If that fails, warn: what was computed is there all the same.
 
     Args:

@@ -221,7 +221,8 @@ def _stored(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.n
     except _DAMAGED:
         return None
     whole = bool(found) and all(isinstance(array, np.ndarray) for array in found.values())
-    return found if whole and all(np.shape(found.get(name)) == shape for name, shape in shapes.items()) else None
+    fits = whole and all(name in found and found[name].shape == shape for name, shape in shapes.items())
+    return found if fits else None
 
 
 def _shapes(model: Truth, settings: dict) -> dict[str, tuple[int, ...]]:
