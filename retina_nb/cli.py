@@ -10,7 +10,6 @@ from typing import Any
 import retina_nb as rnb
 from retina_nb.cli_sweeps import add_commands
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
 from retina_nb.words import add_values, from_word, pairs, read_yaml
 
 
@@ -85,7 +84,7 @@ def _run(options: argparse.Namespace) -> int:
 
     from retina_nb.sweeps import NotebookFailed, run_notebook  # papermill takes a second to import
 
-    folder = expand_path(options.output or Path("runs") / options.notebook.stem)
+    folder = options.output or Path("runs") / options.notebook.stem
     try:
         run_notebook(options.notebook, folder, parameters)
     except NotebookFailed as error:

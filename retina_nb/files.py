@@ -5,7 +5,6 @@ import hashlib
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -47,22 +46,6 @@ def expand_path(path: Any) -> Path:
     if expanded.parts[0].startswith("~") and not expanded.exists():
         raise UserError(f"there is no home folder {expanded.parts[0]} for {text}; give the path without ~")
     return expanded
-
-
-def absolute_path(path: Any) -> Path:
-    """A path of the user's that keeps its meaning in every working directory.
-
-    Raises:
-        UserError: see `expand_path`, or if it is relative and the working directory is gone.
-    """
-    expanded = expand_path(path)
-    try:
-        return expanded.absolute()
-    except FileNotFoundError:
-        raise UserError(
-            f"{expanded} is in the working directory, which has been deleted; change to another one, or give a path "
-            "that begins with /"
-        ) from None
 
 
 @contextmanager
@@ -139,23 +122,6 @@ def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None
     before, after = whole.split(marks[0])[0], whole.split(marks[1])[1]
     with replace_file(path) as temporary:
         temporary.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", encoding="utf-8")
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for temporary files, removed in the end.
-
-    Raises:
-        UserError: if there is no place for one.
-    """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="retina_nb-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"there is no folder for temporary files ({error.strerror or error}); set TMPDIR to one that can be written"
-        ) from None
-    with folder as name:
-        yield Path(name)
 
 
 def _remove_remains(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Train a twin: Lightning behind one function."""
 
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from torch import Tensor, nn
 from retina_nb.callbacks import MONITOR, History, MovingAverage, Stopping, WholeFiles, quiet
 from retina_nb.distributed import gathered, shared_statistics, summed, trainer_for
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import expand_path, replace_file, scratch_folder
+from retina_nb.files import replace_file
 from retina_nb.loaders.batches import Batch, SharedBatches, Targets
 from retina_nb.losses import Loss, Part, loss_named, mean_loss, weigh_neurons
 from retina_nb.memory import keep_freed_memory
@@ -129,8 +130,8 @@ def fit(
     weights, loss = weigh_neurons(recordings, neuron_weights), loss_named(loss)
     if keep_memory:
         keep_freed_memory()
-    with scratch_folder() as scratch, quiet():
-        home = scratch if folder is None else _writable(expand_path(folder))
+    with tempfile.TemporaryDirectory() as scratch, quiet():
+        home = Path(scratch) if folder is None else _writable(Path(folder))
         keep = partial(ModelCheckpoint, home, save_on_train_epoch_end=True, enable_version_counter=False)
         best, last = keep("best", monitor=MONITOR, mode="max"), keep("last")
         history = History(max_epochs)

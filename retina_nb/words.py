@@ -9,7 +9,6 @@ from typing import Any
 import yaml
 
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
 
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 
@@ -72,13 +71,12 @@ def from_word(word: str, what: str) -> Any:
     return [one.strip() if re.match(r"\s*[~+\w.@/]+=", one) else from_yaml(one, what) for one in inner]
 
 
-def read_yaml(path: str | Path) -> Any:
+def read_yaml(path: Path) -> Any:
     """What a YAML file holds.
 
     Raises:
         UserError: if it cannot be read.
     """
-    path = expand_path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -14,7 +14,6 @@ import pandas as pd
 from dask.distributed import Client, Future, KilledWorker
 
 from retina_nb.errors import UserError
-from retina_nb.files import absolute_path
 from retina_nb.sweeps.clusters import connected, job_script, runs_at_once
 from retina_nb.sweeps.notebooks import make_writable, run_time
 from retina_nb.sweeps.parameters import check_overrides, combined, varying
@@ -75,7 +74,7 @@ def sweep(
             the arguments have the same one, the folder cannot be written or there is no such cluster.
         KeyboardInterrupt: if it is interrupted, when it has told what is left.
     """
-    folder = absolute_path(folder)
+    folder = Path(folder).absolute()
     runs = name_runs(notebook, combined(parameters or {}, grid or {}, sets))
     check_overrides(runs.values())
     names = varying(runs.values())
@@ -135,7 +134,7 @@ def _ended(
     elsewhere: list[str] = []
     for wait in (False, True):
         names = elsewhere if wait else list(runs)
-        run = partial(run_once, absolute_path(notebook), folder, timeout=timeout, wait=wait)
+        run = partial(run_once, Path(notebook).absolute(), folder, timeout=timeout, wait=wait)
         # Keys that no other client has: two drivers at one scheduler would share tasks, and their ends. They are of one
         # group, for Dask to keep them back until a worker is free: what a worker had when it died counts against it.
         group = f"run-{uuid4().hex[:8]}"

@@ -12,7 +12,6 @@ import jupytext
 import nbformat
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import absolute_path, expand_path
 from retina_nb.sweeps.kernels import NotebookFailed, execute
 from retina_nb.sweeps.progress import CellProgress
 
@@ -39,7 +38,7 @@ def run_notebook(notebook: str | Path, output: str | Path, parameters: Mapping[s
         NotebookFailed: if a cell raises or the kernel dies. The executed copy is kept as
             ``<output>/<name>.failed.ipynb``.
     """
-    notebook, output = expand_path(notebook), absolute_path(output)
+    notebook, output = Path(notebook), Path(output).absolute()
     if output.resolve() == notebook.parent.resolve():
         raise UserError(f"the run of {notebook} would overwrite it: give another output folder than {output}")
     defaults = notebook_parameters(notebook)
@@ -59,7 +58,7 @@ def notebook_parameters(notebook: str | Path) -> dict[str, Any]:
         UserError: if there is no such notebook, or that cell has anything but plain literals: papermill could
             not replace what is computed from them.
     """
-    notebook = expand_path(notebook)
+    notebook = Path(notebook)
     rule = f"the parameters cell of {notebook.name} may only have lines of the form 'name = literal'"
     cells = [cell.source for cell in read_notebook(notebook).cells if "parameters" in cell.metadata.get("tags", [])]
     try:
@@ -84,7 +83,7 @@ def run_time(notebook: str | Path) -> str | None:
     Raises:
         UserError: if there is no such notebook.
     """
-    prose = [" ".join(cell.source.split()) for cell in read_notebook(expand_path(notebook)).cells]
+    prose = [" ".join(cell.source.split()) for cell in read_notebook(Path(notebook)).cells]
     found = re.search(r"\*\*What you need\*\*: .+[;.] ([^;.]+ on [^;.]+)\.", prose[0] if prose else "")
     return found[1] if found else None
 

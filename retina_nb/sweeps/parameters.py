@@ -39,7 +39,7 @@ def read_sets(path: str | Path) -> list[dict[str, Any]]:
     Raises:
         UserError: if the file cannot be read or holds something else.
     """
-    found = read_yaml(path)
+    found = read_yaml(Path(path))
     match found:
         case [*sets] if sets and all(isinstance(one, dict) for one in sets):
             return [dict(one) for one in sets]

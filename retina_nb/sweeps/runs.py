@@ -22,7 +22,7 @@ import nbformat
 from filelock import FileLock, Timeout
 
 from retina_nb import __version__
-from retina_nb.files import absolute_path, expand_path, replace_file
+from retina_nb.files import replace_file
 from retina_nb.sweeps.kernels import NotebookFailed, execute, unfinished_copy
 from retina_nb.sweeps.machine import PeakMemory, device
 from retina_nb.sweeps.notebooks import (
@@ -58,7 +58,7 @@ def name_runs(notebook: str | Path, sets: Iterable[Mapping[str, Any]]) -> dict[s
     Raises:
         UserError: if the notebook cannot be read or has no such parameters.
     """
-    source = expand_path(notebook)
+    source = Path(notebook)
     document, defaults = read_notebook(source), notebook_parameters(source)
     runs = (_all_parameters(defaults, check_parameters(given, defaults, source.name)) for given in sets)
     return {_name(document, parameters): parameters for parameters in runs}
@@ -99,9 +99,9 @@ def run_once(
         UserError: before anything runs, if the notebook cannot be read or has no such parameters, or the folder cannot
             be written.
     """
-    source = absolute_path(notebook)
+    source = Path(notebook).absolute()
     document, ((name, values),) = read_notebook(source), name_runs(source, [parameters or {}]).items()
-    folder = absolute_path(folder)
+    folder = Path(folder).absolute()
     make_writable(folder)
     with claim(folder, name, wait=wait) as claimed:
         if (folder / name).is_dir():

@@ -14,7 +14,6 @@ from dask.distributed import Client, Future
 from optuna.trial import Trial
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import absolute_path
 from retina_nb.sweeps.clusters import connected
 from retina_nb.sweeps.driver import outcome, threads
 from retina_nb.sweeps.notebooks import make_writable, notebook_parameters
@@ -77,7 +76,7 @@ def search(
         UserError: before anything runs, if the space does not fit the notebook, there are no trials to do or the folder
             has another search; later, if the notebook's results have no such objective.
     """
-    source, folder, given = absolute_path(notebook), absolute_path(folder), dict(parameters or {})
+    source, folder, given = Path(notebook).absolute(), Path(folder).absolute(), dict(parameters or {})
     if trials < 1:
         raise UserError(f"a search needs at least one trial, not {trials}")
     checked = checked_space(source, given, _given_space(source, given, space))

@@ -82,7 +82,7 @@ def read_space(path: str | Path) -> dict[str, Any]:
     Raises:
         UserError: if it cannot be read, or has no lines of the form 'name: values'.
     """
-    found = read_yaml(path)
+    found = read_yaml(Path(path))
     if not isinstance(found, dict):
         raise UserError(f"{path} must have lines of the form 'name: [value, value]' or 'name: {{low: 0, high: 1}}'")
     return found

@@ -7,7 +7,6 @@ from typing import Any
 import pandas as pd
 
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
 from retina_nb.sweeps.runs import find_runs, read_results
 
 _FIRST = ["status", "seconds"]
@@ -32,7 +31,7 @@ def read_sweep(folder: str | Path) -> pd.DataFrame:
     Raises:
         UserError: if there is no such folder.
     """
-    folder = expand_path(folder)
+    folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}: give the one that a sweep was told to write to")
     return table(sorted(find_runs(folder).values(), key=lambda run: (run["started"], run["name"])))

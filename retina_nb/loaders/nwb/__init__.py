@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from retina_nb.errors import UserError
-from retina_nb.files import expand_path
 from retina_nb.loaders.formats import session_files
 from retina_nb.loaders.normalize import ZscoredFrames
 from retina_nb.loaders.nwb.intervals import label_bins
@@ -95,7 +94,7 @@ def load(
     clips = {"n_clips": n_validation_clips, "clip_length": clip_length, "seed": seed}
     table = {"test": test, "table": intervals, "split_column": split_column, "stimulus_column": stimulus_column}
     names = [stimulus] if isinstance(stimulus, str) else stimulus
-    files = session_files(expand_path(path), sessions)
+    files = session_files(Path(path), sessions)
     read = [_read(file, names, responses, rate, axes, table | clips) for file in files.values()]
     return {
         session: Recording(session=session, movie=movie, pixel_um=pixel_um, **one.recording)
