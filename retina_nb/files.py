@@ -5,7 +5,6 @@ import hashlib
 import os
 import platform
 import re
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -66,12 +65,12 @@ def absolute_path(path: Any) -> Path:
 
 
 @contextmanager
-def writing(path: str | Path, advice: str = "choose another folder") -> Iterator[None]:
+def writing(path: str | Path, advice: str = "") -> Iterator[None]:
     """Turn what the system says of a disk into one sentence.
 
     Args:
         path: what is being written, a file or a folder.
-        advice: what to do, other than to make room if the disk is full.
+        advice: what to do; by default to make room, if the disk is full, or to choose another folder.
 
     Raises:
         UserError: naming the path, if it cannot be written or the disk is full.
@@ -81,12 +80,12 @@ def writing(path: str | Path, advice: str = "choose another folder") -> Iterator
     except OSError as error:
         # NumPy says only how many items it wrote, without a number of the error.
         reason = error.strerror or f"is the disk full? {error}"
-        room = "make room, or " if error.errno in _FULL else ""
-        raise UserError(f"cannot write {path}: {reason}; {room}{advice}") from None
+        advice = advice or ("make room, or " if error.errno in _FULL else "") + "choose another folder"
+        raise UserError(f"cannot write {path}: {reason}; {advice}") from None
 
 
 @contextmanager
-def replace_file(path: str | Path, advice: str = "choose another folder") -> Iterator[Path]:
+def replace_file(path: str | Path, advice: str = "") -> Iterator[Path]:
     """Give a temporary name to write to; it becomes `path` when the block ends, and nothing if it fails.
 
     What processes of this machine left in the folder when they were killed is removed.
@@ -141,29 +140,15 @@ def replace_between(path: str | Path, marks: tuple[str, str], text: str) -> None
         temporary.write_text(f"{before}{marks[0]}{text}{marks[1]}{after}", encoding="utf-8")
 
 
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """A folder for temporary files, removed in the end.
-
-    Raises:
-        UserError: if there is no place for one.
-    """
-    try:
-        folder = tempfile.TemporaryDirectory(prefix="retina_nb-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UserError(
-            f"there is no folder for temporary files ({error.strerror or error}); set TMPDIR to one that can be written"
-        ) from None
-    with folder as name:
-        yield Path(name)
-
-
 def _remove_remains(folder: Path) -> None:
     """Remove temporary files of processes that are gone."""
     if _unsearched.get(folder, 0) > 0:
         _unsearched[folder] -= 1
         return
-    names = os.listdir(folder)
+    try:
+        names = os.listdir(folder)
+    except PermissionError:  # one may write to a folder that one may not read
+        return
     _unsearched[folder] = len(names) // 100
     for found in filter(None, map(_TEMPORARY.fullmatch, names)):
         if found["machine"] == _machine() and not _is_alive(int(found["pid"])):

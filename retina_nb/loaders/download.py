@@ -26,6 +26,7 @@ from tqdm import tqdm
 
 from retina_nb.errors import UserError
 from retina_nb.files import expand_path, name_problem, writing
+from retina_nb.loaders.cache import CACHE_ADVICE
 from retina_nb.loaders.remote import (
     PAGES,
     RemoteFile,
@@ -46,7 +47,6 @@ CONNECTIONS = 8  # files of a folder that are fetched at once
 RECORDS = ".downloads.jsonl"
 
 _LOCK = ".downloads.lock"
-_ADVICE = "set RETINA_NB_CACHE to another folder"
 
 _BLOCK = 2**16  # at most this much is lost when a connection breaks off
 
@@ -154,7 +154,7 @@ def download_files(files: Sequence[RemoteFile], folder: Path, *, again: bool = F
         if problem := name_problem(file.name) or ("is taken" if file.name in (RECORDS, _LOCK) else ""):
             raise UserError(f"{file.url} is not downloaded: its name {file.name!r} {problem}")
     if again or _missing(files, folder):
-        with writing(folder, _ADVICE):
+        with writing(folder, CACHE_ADVICE):
             folder.mkdir(parents=True, exist_ok=True)
             with FileLock(folder / _LOCK):
                 if missing := list(files) if again else _missing(files, folder):  # no other process was faster

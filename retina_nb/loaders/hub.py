@@ -16,6 +16,7 @@ import requests
 
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import name_problem, replace_file
+from retina_nb.loaders.cache import CACHE_ADVICE
 from retina_nb.loaders.download import TIMEOUT, RemoteFile, cache_dir, check, download_files, recorded, user_folders
 from retina_nb.loaders.unzip import is_unpacked, unpacked
 
@@ -179,7 +180,7 @@ def _listing(dataset: str, inside: str, folder: Path) -> list[RemoteFile]:
         if problem := name_problem(name):
             raise UserError(f"{dataset}: nothing is downloaded, since the hub lists a file {name!r}, which {problem}")
     if inside not in known:
-        with replace_file(folder / LISTINGS, "set RETINA_NB_CACHE to another folder") as temporary:
+        with replace_file(folder / LISTINGS, CACHE_ADVICE) as temporary:
             temporary.write_text(json.dumps(known | {inside: files}, indent=0), encoding="utf-8")
     return [RemoteFile(name, _url(f"{ROOTS[dataset]}/{name}"), size, sha256) for name, size, sha256 in files]
 

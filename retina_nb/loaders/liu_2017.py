@@ -274,14 +274,9 @@ def _responses(
 
 
 def _store(path: Path, array: np.ndarray) -> None:
-    try:
-        with replace_file(path) as temporary:
-            np.save(temporary, array)
-    except OSError as error:
-        raise UserError(
-            f"cannot write {path}: {error.strerror or error}; set RETINA_NB_CACHE to a folder with room for "
-            f"{_NOISE.itemsize / 1e6:.1f} MB a trial"
-        ) from None
+    room = f"set RETINA_NB_CACHE to a folder with room for {_NOISE.itemsize / 1e6:.1f} MB a trial"
+    with replace_file(path, room) as temporary:
+        np.save(temporary, array)
 
 
 def _check(size: int, trials: int, validation_fraction: float) -> None:

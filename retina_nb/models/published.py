@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from retina_nb.files import replace_file
+from retina_nb.loaders.cache import keep
 from retina_nb.loaders.download import RemoteFile, cache_dir, download_files
 from retina_nb.loaders.hub import hub_file
 from retina_nb.representations import one_line
@@ -144,8 +144,7 @@ def remember_score(name: str, about: Mapping[str, Any]) -> None:
     values = np.concatenate([np.ravel(one) for one in said["sessions"].values()])
     score = round(float(np.nanmedian(values)), 3)
     scores = _scores() | {name: [score, f"{said['metric']}, in the checkpoint"]}
-    with replace_file(cache_dir() / "twins" / _SCORES) as temporary:
-        temporary.write_text(json.dumps(scores), encoding="utf-8")
+    keep(cache_dir() / "twins" / _SCORES, lambda temporary: temporary.write_text(json.dumps(scores), encoding="utf-8"))
 
 
 def _scores() -> dict[str, list]:

@@ -1,6 +1,13 @@
+import io
+import os
+import subprocess
+import sys
+import zipfile
+
 import numpy as np
 import pytest
 import torch
+from disks import small_disk
 from scipy.stats import pearsonr, spearmanr
 
 import retina_nb as rnb
@@ -75,13 +82,85 @@ def test_the_cache_gives_what_was_simulated(monkeypatch, tmp_path):
         np.testing.assert_array_equal(fresh[session].responses, cached[session].responses)
 
 
-def test_a_damaged_cache_is_simulated_anew(monkeypatch, tmp_path):
+def zipped(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
+    return content.getvalue()
+
+
+def archived(**arrays: np.ndarray) -> bytes:
+    content = io.BytesIO()
+    np.savez(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda whole: whole[:1000],
+        lambda whole: whole[: len(whole) // 2],
+        lambda whole: b"",
+        lambda whole: b"<html>",
+        lambda whole: zipped(),
+        lambda whole: zipped(readme=b"text"),
+        lambda whole: archived(movie=np.zeros(3)),
+        lambda whole: archived(**dict(np.load(io.BytesIO(whole))) | {"movie": np.zeros((2, 3, 4, 5))}),
+        lambda whole: whole[:-200] + bytes(200),
+        lambda whole: whole[:5000] + bytes([whole[5000] ^ 255]) + whole[5001:],
+    ],
+    ids=["start", "half", "empty", "page", "no members", "no arrays", "other arrays", "other shape", "end", "flipped"],
+)
+def test_a_damaged_cache_is_simulated_again(monkeypatch, tmp_path, damaged):
     monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path))
     fresh = load(**SMALL)
     (stored,) = tmp_path.rglob("*.npz")
-    stored.write_bytes(stored.read_bytes()[:1000])
+    whole = stored.read_bytes()
+    stored.write_bytes(damaged(whole))
     again = load(**SMALL)
     np.testing.assert_array_equal(fresh["simulated_1"].responses, again["simulated_1"].responses)
+    assert dict(np.load(stored)).keys() == dict(np.load(io.BytesIO(whole))).keys()
+    assert [path.name for path in stored.parent.iterdir()] == [stored.name]
+
+
+def test_without_room_in_the_cache_recordings_are_simulated_all_the_same(monkeypatch, tmp_path):
+    with small_disk(tmp_path, 2**20) as disk:
+        monkeypatch.setenv("RETINA_NB_CACHE", str(disk / "cache"))
+        with pytest.warns(UserWarning, match=r"is not kept in the cache: cannot write .*simulated: No space .*CACHE"):
+            found = load(**SMALL, seed=2)
+        assert not [path for path in disk.rglob("*") if path.is_file()]
+    assert len(found) == 2
+
+
+def test_a_cache_that_cannot_be_written_is_one_warning(monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("a file where the folder should be")
+    monkeypatch.setenv("RETINA_NB_CACHE", str(tmp_path / "file" / "cache"))
+    with pytest.warns(UserWarning, match=r"is not kept in the cache: cannot write .*; set RETINA_NB_CACHE"):
+        assert len(load(**SMALL, seed=2)) == 2
+
+
+AT_ONCE = """
+import sys, warnings
+from pathlib import Path
+from retina_nb.loaders import simulated
+
+def run(model, settings, usual=simulated._run):
+    (Path(sys.argv[1]) / f"made by {sys.argv[2]}").touch()
+    return usual(model, settings)
+
+simulated._run = run
+print(len(simulated.load(sessions=1, orders=1, cells_per_session=4, clips=6, test_clips=1, repeats=1, seed=7)))
+"""
+
+
+def test_processes_that_want_the_same_at_once_simulate_it_once(tmp_path):
+    environment = os.environ | {"RETINA_NB_CACHE": str(tmp_path / "cache")}
+    commands = [[sys.executable, "-c", AT_ONCE, tmp_path, str(number)] for number in range(3)]
+    running = [subprocess.Popen(one, env=environment, stdout=subprocess.PIPE, text=True) for one in commands]
+    assert [one.communicate()[0].strip() for one in running] == ["1"] * 3
+    assert len(list(tmp_path.glob("made by *"))) == 1
+    assert [path.suffix for path in (tmp_path / "cache" / "simulated").iterdir()] == [".npz"]
 
 
 def test_truth_is_causal_and_has_the_lag_it_declares():

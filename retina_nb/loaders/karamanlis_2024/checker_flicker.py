@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Float32, Int64
 
 from retina_nb.errors import UserError
-from retina_nb.files import replace_file
 from retina_nb.loaders import h5, ran1
+from retina_nb.loaders.cache import keep
 from retina_nb.loaders.download import cache_dir
 from retina_nb.loaders.karamanlis_2024.fixation_movie import Clips
 from retina_nb.loaders.karamanlis_2024.sessions import SCREEN, Session
@@ -141,6 +141,5 @@ def _noise(seed: int, n: int, bits: int) -> Noise:
         for step in range(len(states)):
             states[step] = state
             _, state = ran1.packed_bits(state, _STEP * bits)
-        with replace_file(path) as temporary:
-            np.save(temporary, states)
+        keep(path, lambda temporary: np.save(temporary, states))
     return Noise(states, n)

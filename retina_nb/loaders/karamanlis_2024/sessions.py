@@ -14,6 +14,7 @@ import numpy as np
 from retina_nb.errors import UserError, unknown
 from retina_nb.files import replace_file
 from retina_nb.loaders import h5
+from retina_nb.loaders.cache import CACHE_ADVICE
 from retina_nb.loaders.download import cache_dir
 
 SCREEN = (600, 800)  # height and width in pixels
@@ -147,7 +148,11 @@ def _local(place: Path, file: str) -> Path:
             session = f"{place.name.removesuffix('.zip')}-{member.CRC:08x}"
             target = cache_dir() / "karamanlis_2024" / "unzipped" / session / Path(file).name
             if not (target.is_file() and target.stat().st_size == member.file_size):
-                with replace_file(target) as temporary, archive.open(member) as packed, open(temporary, "wb") as out:
+                with (
+                    replace_file(target, CACHE_ADVICE) as temporary,
+                    archive.open(member) as packed,
+                    open(temporary, "wb") as out,
+                ):
                     while block := packed.read(_BLOCK):
                         out.write(block)
     except UserError:

@@ -9,7 +9,7 @@ from jaxtyping import Int64
 from tqdm import tqdm
 
 from retina_nb.errors import UserError
-from retina_nb.files import replace_file
+from retina_nb.loaders.cache import keep
 from retina_nb.loaders.download import cache_dir
 from retina_nb.loaders.karamanlis_2024.sessions import Session
 from retina_nb.loaders.normalize import mean_and_std
@@ -38,8 +38,7 @@ def cached_statistics(
         mean, std = stored.tolist()
     else:
         mean, std = statistics(shown, order, where=f"session {session.name}: the movie of {session.path}")
-        with replace_file(path) as temporary:
-            np.save(temporary, [mean, std])
+        keep(path, lambda temporary: np.save(temporary, [mean, std]))
     return mean, std
 
 

@@ -3,7 +3,11 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Callable
+import sys
+import zlib
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
@@ -11,8 +15,8 @@ import pandas as pd
 import torch
 
 from retina_nb.errors import UserError, unknown
-from retina_nb.files import replace_file
 from retina_nb.loaders import DatasetCard
+from retina_nb.loaders.cache import keep, one_at_a_time
 from retina_nb.loaders.download import cache_dir
 from retina_nb.loaders.simulated import cells, movies, truth
 from retina_nb.loaders.simulated.cells import place_cells
@@ -32,6 +36,12 @@ CARD = DatasetCard(
     size_mb=0.0,
     licence="MIT",
 )
+# What reading a damaged archive of arrays can raise.
+_DAMAGED = (
+    *(OSError, ValueError, EOFError, LookupError, TypeError, AttributeError, RuntimeError, MemoryError),
+    *(BadZipFile, zlib.error),
+)
+
 RATE, PIXEL_UM, MARGIN = CARD.rate, CARD.pixel_um, 4.5
 
 
@@ -94,7 +104,7 @@ def _simulate(settings: dict) -> tuple[Truth, dict[str, Recording]]:
         for number, name in enumerate(names)
     }
     model = Truth(tables, size=size, pixel_um=PIXEL_UM, rate=RATE, noise=settings["noise"])
-    made = _cached(settings, lambda: _run(model, settings))
+    made = _cached(settings, lambda: _run(model, settings), _shapes(model, settings))
     model.load_state_dict({name: torch.from_numpy(made[f"truth/{name}"]) for name in model.state_dict()})
     movie = Movie(made["movie"], channels=("green", "UV"))
     recordings = {
@@ -180,17 +190,47 @@ def _run(model: Truth, settings: dict) -> dict[str, np.ndarray]:
     return made | {f"truth/{name}": value.numpy() for name, value in model.state_dict().items()}
 
 
-def _cached(settings: dict, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    source = "".join(inspect.getsource(module) for module in (cells, movies, truth, making, motion, natural, noise))
+def _cached(
+    settings: dict, make: Callable[[], dict[str, np.ndarray]], shapes: Mapping[str, tuple[int, ...]] | None = None
+) -> dict[str, np.ndarray]:
+    """The arrays for some settings, of these shapes at least: from the cache, or made and kept there."""
+    here = sys.modules[__name__]
+    source = "".join(inspect.getsource(one) for one in (here, cells, movies, truth, making, motion, natural, noise))
     key = hashlib.sha256((json.dumps(settings, sort_keys=True) + source).encode()).hexdigest()[:16]
     path = cache_dir() / "simulated" / f"{key}.npz"
-    if path.exists():
-        try:
-            with path.open("rb") as file, np.load(file) as stored:
-                return dict(stored)
-        except (OSError, ValueError, BadZipFile):
-            pass  # damaged: it is made anew
-    made = make()
-    with replace_file(path) as temporary:
-        np.savez(temporary, allow_pickle=False, **made)
-    return made
+    known = _stored(path, shapes or {})
+    if known is None:
+        with one_at_a_time(path):
+            known = _stored(path, shapes or {})  # another process may have made it meanwhile
+            if known is None:
+                known = make()
+                keep(path, partial(_store, known))
+    return known
+
+
+def _store(arrays: dict[str, np.ndarray], path: Path) -> None:
+    with path.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+
+
+def _stored(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray] | None:
+    """The arrays in a file of the cache; None, so that they are made again, if it is missing, damaged or another's."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+            found = dict(stored)
+    except _DAMAGED:
+        return None
+    whole = bool(found) and all(isinstance(array, np.ndarray) for array in found.values())
+    fits = whole and all(name in found and found[name].shape == shape for name, shape in shapes.items())
+    return found if fits else None
+
+
+def _shapes(model: Truth, settings: dict) -> dict[str, tuple[int, ...]]:
+    """The shapes of what `_run` makes."""
+    clips, test_clips, repeats = (settings[name] for name in ("clips", "test_clips", "repeats"))
+    time = (clips + test_clips * repeats) * CLIP_FRAMES
+    return (
+        {"movie": (2, (clips + test_clips) * CLIP_FRAMES, *settings["size"])}
+        | {f"responses/{name}": (time, settings["cells_per_session"]) for name in model.sessions}
+        | {f"truth/{name}": tuple(value.shape) for name, value in model.state_dict().items()}
+    )
