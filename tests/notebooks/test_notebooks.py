@@ -215,18 +215,18 @@ def test_the_readme_shows_a_run_on_real_recordings():
 def test_runs_on_real_recordings_reach_their_end(notebook, name, shared_data, tmp_path, monkeypatch):
     """As the shell runs them, with the file's parameters but for few cells, trials and epochs."""
     monkeypatch.setenv("RETINA_NB_DATA", str(shared_data))
-    parameters = parameters_of(name)
-    parameters["max_epochs"] = min(parameters.get("max_epochs", 0), 1)
-    settings = parameters.setdefault("dataset_settings", {})
-    settings |= {"cells": settings.get("cells", [56, 9])[:2], "trials": 3}
-    if "corners" in settings:
-        settings["corners"] = settings["corners"][:2]
-    if "max_epochs" not in notebook_parameters(REPOSITORY / notebook):
-        del parameters["max_epochs"]
+    parameters = SMALL[Path(notebook).stem] | parameters_of(name)
+    settings = parameters["dataset_settings"] = {
+        "cells": [56, 9],
+        **parameters.get("dataset_settings", {}),
+        "trials": 3,
+    }
+    settings |= {option: settings[option][:2] for option in ("cells", "corners") if option in settings}
+    if "max_epochs" in parameters:
+        parameters["max_epochs"] = min(parameters["max_epochs"], 1)
     (tmp_path / name).write_text(yaml.safe_dump(parameters), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     assert not main(["run", str(REPOSITORY / notebook), "-f", name, "-o", "run"])
     results = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
     assert results["dataset"] == parameters["dataset"]
-    if parameters.get("max_epochs"):
-        assert list((tmp_path / "run").glob("*.safetensors"))
+    assert bool(list((tmp_path / "run").glob("*.safetensors"))) == bool(parameters.get("max_epochs"))
