@@ -184,7 +184,7 @@ def test_a_damaged_journal_is_one_sentence_and_stays_as_it_is(notebook, folder, 
         first + b'{"op_code": 4, "wor' + b"".join(others),
         first + b"null\n",
         first + b'{"op_code": "x", "worker_id": 3}\n',
-        first + b'{"op_code": 6, "worker_id": "a", "trial_id": 99, "state": 7, "values": [1]}\n',
+        first + b'{"op_code": 6, "worker_id": "a"}\n',
     ):
         journal.write_bytes(content)
         with pytest.raises(UserError, match=r"study\.journal is damaged .*: restore it, or take another folder"):
