@@ -121,7 +121,7 @@ for row in chosen:
     stimulus = recording.stimulus("test")
     models = {"linear-nonlinear": baseline, "twin": model} if max_epochs else {"linear-nonlinear": baseline}
     traces = {label: rnb.predict(one, stimulus, row.session)[:, neuron] for label, one in models.items()}
-    title = f"{recording.label(neuron)}: CC$_{{norm}}$ {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
+    title = f"{recording.label(neuron)}: CCnorm {row.cc_norm:.2f}, linear-nonlinear {row.linear_nonlinear_cc_norm:.2f}"
     panels.append(plots.Prediction(title, recording.trials()[:, :, neuron], traces))
 plots.show_predictions(panels, first.rate);
 

@@ -327,7 +327,7 @@ comparison.round(3)
 # Who wins depends on what a cell computes. The frame marks the best model of each type.
 
 # %% tags=["thumbnail"]
-plots.show_medians(cc_norm, kinds, label="median CC$_{norm}$");
+plots.show_medians(cc_norm, kinds, label="median CCnorm");
 
 # %% [markdown]
 # Three cells: one that gains much from subunits, one in the middle, and the one that gains least. Their titles have

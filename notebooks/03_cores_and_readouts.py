@@ -99,7 +99,7 @@ comparison["seconds"] = [fit.seconds for fit in fits.values()]
 comparison.round(3)
 
 # %%
-plots.show_comparison(comparison, label="CC$_{norm}$");
+plots.show_comparison(comparison, label="CCnorm");
 
 # %% [markdown]
 # ## What the core looks for

@@ -182,7 +182,7 @@ cc_norm = pd.DataFrame(
     }
 )
 comparison = rnb.compare_all_models(cc_norm, seed=seed)
-plots.show_comparison(comparison, label="CC$_{norm}$");
+plots.show_comparison(comparison, label="CCnorm");
 
 # %% [markdown]
 # Each cell is scored against its noise ceiling: 1 is what the true cells' rates would get. Who gains? Median of each
@@ -191,7 +191,7 @@ plots.show_comparison(comparison, label="CC$_{norm}$");
 
 # %%
 kinds = ours["type"] if "type" in ours else pd.Series("cells", index=ours.index)
-plots.show_medians(cc_norm, kinds, label="median CC$_{norm}$");
+plots.show_medians(cc_norm, kinds, label="median CCnorm");
 
 # %% [markdown]
 # ## What it found
