@@ -70,7 +70,7 @@ pixels = integrated_gradients(model, bar, window=(last - 1, last + 1), session=s
 plots.show_attribution(bar, pixels, neurons, titles, list(range(last - 12, last + 1, 2)), recording.rate);
 
 # %% [markdown]
-# Beside each row is how the mean rate changes from grey to bar. Red pixels raised it, blue ones lowered it. An ON cell owes
+# Beside each row is how the rate changes from grey to bar (events per second). Red pixels raised it, blue ones lowered it. An ON cell owes
 # its rise, and an OFF cell its fall, to where the bar was about a hundred milliseconds ago, in the receptive field.
 
 # %%

@@ -44,7 +44,7 @@ def show_attribution(
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set(visible=True, color=CEILING)
     labels = [
-        f"{title}\n{found.baseline[row]:.2f} → {found.response[row]:.2f}"
+        f"{title}\n{rate * found.baseline[row]:.1f} → {rate * found.response[row]:.1f} /s"
         for row, title in zip(rows, titles, strict=True)
     ]
     for ax, title in zip(axes[:, 0], ["stimulus", *labels], strict=True):

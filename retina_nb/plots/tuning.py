@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Polygon
 from matplotlib.projections.polar import PolarAxes
+from matplotlib.ticker import MaxNLocator
 
 from retina_nb.analyses.tuning import ChirpResponses, DirectionTuning, FlashResponses, TuningCurve
 from retina_nb.plots.style import BASELINE, CEILING, RECORDED, TRUTH, TWIN, figure
@@ -225,6 +226,7 @@ def show_indices(values: pd.DataFrame, groups: Sequence[str], planted: pd.DataFr
                 true = planted[column][members].median()
                 ax.plot([true, true], [row - 0.4, row + 0.4], color=TRUTH, lw=2)
         ax.set(xlabel=fill(column, 18))
+        ax.xaxis.set_major_locator(MaxNLocator(3))
         ax.xaxis.label.set_fontsize(9)
     axes[0, 0].set(yticks=range(len(names)), yticklabels=names, ylim=(len(names) - 0.5, -0.5))
     return made
@@ -236,8 +238,8 @@ def show_agreement(pairs: Mapping[str, tuple[Float[np.ndarray, " cell"], Float[n
     Args:
         pairs: for each name, the numbers from the truth and from the twin; cells without one of both are left out.
     """
-    columns = min(len(pairs), 3)
-    rows = -(-len(pairs) // columns)
+    rows = -(-len(pairs) // 3)
+    columns = -(-len(pairs) // rows)
     made, axes = figure(rows, columns, size=(2.4 * columns, 2.7 * rows), squeeze=False)
     for ax in axes.flat[len(pairs) :]:
         ax.set_visible(False)

@@ -57,7 +57,8 @@ def test_attribution_and_conductance_over_time(twin):
     pixels = integrated_gradients(twin, STIMULUS[:, :20], session="a", steps=2)
     figure = plots.show_attribution(STIMULUS, pixels, [1], ["cell"], [13, 16, 19], 30.0)
     assert [ax.get_title() for ax in figure.axes[:3]] == ["-0.20 s", "-0.10 s", "0.00 s"]
-    assert figure.axes[3].get_ylabel().startswith("cell\n")
+    per_second = [30 * values[1] for values in (pixels.baseline, pixels.response)]
+    assert figure.axes[3].get_ylabel() == "cell\n{:.1f} → {:.1f} /s".format(*per_second)
     channels = conductance(twin, STIMULUS[:, :20], "core", session="a", steps=2)
     figure = plots.show_conductance(channels, [0, 1], ["one", "two"], slice(10, 20), 30.0, label="channel of core")
     assert figure.axes[0].get_ylabel() == "channel of core"
