@@ -75,8 +75,8 @@ def show_masks(
         names: what to call each neuron.
         size: (height, width) of the screen in pixels.
     """
-    size = (1.4 * len(names) + 1.2, 1.5 * len(masks) + 0.3)
-    made, axes = figure(len(masks), len(names), size=size, squeeze=False, layout="compressed")
+    inches = (1.4 * len(names) + 1.2, 1.5 * len(masks) + 0.3)
+    made, axes = figure(len(masks), len(names), size=inches, squeeze=False, layout="compressed")
     for number, (row, (model, images)) in enumerate(zip(axes, masks.items(), strict=True)):
         for ax, image, name in zip(row, images, names, strict=True):
             top = np.abs(image).max()
