@@ -35,7 +35,7 @@ def predict(model: Any, stimulus: Any, session: str | None = None) -> Float[np.n
     Example:
         >>> import retina_nb as rnb
         >>> twin = rnb.load_twin("simulated")
-        >>> bar = rnb.stimuli.moving_bar(rnb.stimuli.Screen.of(twin))
+        >>> bar = rnb.stimuli.moving_bar(rnb.stimuli.Screen.of(twin), direction=0)
         >>> rates = rnb.predict(twin, bar.frames, "simulated_1")  # (time_out, neuron), events per bin
         >>> len(rates) == bar.frames.shape[1] - twin.lag
         True

@@ -144,6 +144,7 @@ def fit(
         >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
         >>> twin = rnb.build_twin("simulated_retina", recordings)
         >>> training = rnb.fit(twin, recordings, max_epochs=1)
+        epoch 1/1  loss ...
         >>> list(training.history["validation_loss"].isna())
         [False]
     """

@@ -55,7 +55,7 @@ def build_twin(
     Example:
         >>> import retina_nb as rnb
         >>> recordings = rnb.load_recordings("simulated", sessions=2, cells_per_session=12, size=(13, 15))
-        >>> twin = rnb.build_twin("simulated_retina", recordings, overrides=["core.hidden_channels=[4]"])
+        >>> twin = rnb.build_twin("simulated_retina", recordings)
         >>> twin.sessions
         ['simulated_1', 'simulated_2']
     """

@@ -98,13 +98,13 @@ def _paint(known: KnownNeuron) -> tuple[Repainted, list[Callable[[KnownNeuron], 
     heights = [_FIELD, *(high for name, high in _OTHERS.items() if name in known.parts)]
     tall = _ABOVE + sum(heights) + _BETWEEN * (len(heights) - 1) + _BELOW
     figure = blank((_WIDE, tall))
-    margins = {"left": 0.07, "right": 0.98, "top": 1 - _ABOVE / tall, "bottom": _BELOW / tall}
+    margins = {"left": 0.09, "right": 0.96, "top": 1 - _ABOVE / tall, "bottom": _BELOW / tall}
     between = _BETWEEN / float(np.mean(heights))
     grid = figure.add_gridspec(len(heights), 1, height_ratios=heights, hspace=between, **margins)
     first, *rest = (grid[row] for row in range(len(heights)))
     channels = len(known.channels)
     widths = [1.0] * channels + [1.7, 1.2]
-    above = first.subgridspec(1, channels + 2, width_ratios=widths, wspace=0.3)
+    above = first.subgridspec(1, channels + 2, width_ratios=widths, wspace=0.4)
     *maps, course, circle = (above[column] for column in range(channels + 2))
     title = figure.suptitle("", fontsize=10)
     panels: list[_Panel] = [
