@@ -61,3 +61,14 @@ def test_too_little_data_is_refused():
         spike_triggered_averages(small_recording(), lags=501)
     with pytest.raises(rnb.UserError, match="more than 300 are needed"):
         significance(small_recording(), lags=3)
+
+
+def test_averages_of_responses_around_zero_are_finite_and_have_the_sign_of_the_cell():
+    rng = np.random.default_rng(0)
+    light = rng.choice([-1.0, 1.0], 3000).astype(np.float32)
+    trace = np.roll(light, 2) - np.roll(light, 2).mean()
+    recording = rnb.Recording(
+        "a", rnb.Movie(light[None, :, None, None]), np.stack([trace, -trace], axis=1), 30.0, signed=True
+    )
+    found = spike_triggered_averages(recording, lags=4).linear[:, 0, :, 0, 0]
+    np.testing.assert_allclose(found[:, 1], [1, -1], atol=0.05)
