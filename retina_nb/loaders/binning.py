@@ -1,5 +1,7 @@
 """Spike times to counts: bins share their edges, so no spike is counted twice or lost between two bins."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float64, Int64
 
@@ -9,14 +11,15 @@ from retina_nb.errors import UserError
 SLOWEST, FASTEST = 1e-3, 1e5
 
 
-def check_rate(rate: float, what: str) -> float:
+def check_rate(rate: Any, what: str) -> float:
     """A rate in Hz that an experiment can have.
 
     Raises:
         UserError: naming `what`, if it is not a number between `SLOWEST` and `FASTEST`.
     """
-    if not SLOWEST <= rate <= FASTEST:
-        raise UserError(f"{what} must be a positive number, from {SLOWEST:g} to {FASTEST:g} Hz, not {rate}")
+    if not isinstance(rate, int | float | np.number) or not SLOWEST <= rate <= FASTEST:
+        given = rate if isinstance(rate, int | float) else repr(rate)
+        raise UserError(f"{what} must be a positive number, from {SLOWEST:g} to {FASTEST:g} Hz, not {given}")
     return float(rate)
 
 

@@ -49,7 +49,7 @@ def test_bins_are_half_open():
     assert count_spikes(np.array([-0.1, 0.0, 0.5, 1.0, 2.0, 3.9, 4.0]), edges).tolist() == [2, 1, 2]
 
 
-@pytest.mark.parametrize("rate", [0.0, -30.0, 1e-300, 1e300, float("nan"), float("inf")])
+@pytest.mark.parametrize("rate", [0.0, -30.0, 1e-300, 1e300, float("nan"), float("inf"), "30", [30.0]])
 def test_rates_that_no_experiment_has_are_refused(rate):
     with pytest.raises(UserError, match=r"the rate of x must be a positive number, from 0\.001 to 100000 Hz"):
         check_rate(rate, "the rate of x")
