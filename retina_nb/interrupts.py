@@ -1,6 +1,7 @@
 """Lightning ends the process at Ctrl-C and takes signals over; here they mean what they mean elsewhere."""
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,25 +20,32 @@ def plain_interrupts() -> Iterator[None]:
         KeyboardInterrupt: where Lightning would exit because of one.
         SystemExit: of status 143, if SIGTERM came and the user's own handler for it has not ended the process.
     """
-    handlers = _handlers()
-    terminated = interrupted = False
+    handlers, outside = _handlers(), sys.exc_info()[1]  # fit may be called where an error is handled
+    ended: BaseException | None = None
     try:
         yield
-    except SIGTERMException:
-        terminated = True
-    except SystemExit as error:
-        if not isinstance(error.__context__, KeyboardInterrupt):
+    except BaseException as error:
+        # What comes in the middle of other code, as of writing a file, may come out as an error of that code.
+        ended = next((one for one in _causes(error, outside) if isinstance(one, KeyboardInterrupt | SystemExit)), None)
+        if ended is None:
             raise
-        interrupted = True
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    if interrupted:
-        raise KeyboardInterrupt
-    if terminated:
+    if isinstance(ended, SIGTERMException):
         if handlers.get(signal.SIGTERM) is signal.SIG_DFL:
             signal.raise_signal(signal.SIGTERM)
         raise SystemExit(128 + signal.SIGTERM)
+    if ended is not None:
+        raise ended
+
+
+def _causes(error: BaseException, outside: BaseException | None) -> list[BaseException]:
+    """What an error began with, and what became of it; not what was there before."""
+    causes = [error]
+    while (before := causes[0].__cause__ or causes[0].__context__) not in (None, outside, *causes):
+        causes.insert(0, before)
+    return causes
 
 
 def _handlers() -> dict[signal.Signals, Any]:

@@ -211,6 +211,26 @@ def test_an_exit_that_nobody_interrupted_stays_one():
     assert told.value.code == 5
 
 
+@pytest.mark.parametrize("ending", [KeyboardInterrupt, SystemExit])
+def test_an_interrupt_that_other_code_turned_into_an_error_stays_one(ending):
+    def turned():
+        try:
+            raise ending
+        finally:
+            raise RuntimeError("a file is not complete")
+
+    with pytest.raises(ending), plain_interrupts():
+        turned()
+
+
+def test_errors_where_an_interrupt_is_handled_are_errors():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with pytest.raises(ZeroDivisionError), plain_interrupts():
+            fail()
+
+
 def test_a_frozen_core_comes_back_to_the_cpu_and_stays_frozen():
     twin, recording = make()
     twin.freeze_core()

@@ -215,12 +215,9 @@ def test_the_readme_shows_a_run_on_real_recordings():
 def test_runs_on_real_recordings_reach_their_end(notebook, name, shared_data, tmp_path, monkeypatch):
     """As the shell runs them, with the file's parameters but for few cells, trials and epochs."""
     monkeypatch.setenv("RETINA_NB_DATA", str(shared_data))
-    parameters = SMALL[Path(notebook).stem] | parameters_of(name)
-    settings = parameters["dataset_settings"] = {
-        "cells": [56, 9],
-        **parameters.get("dataset_settings", {}),
-        "trials": 3,
-    }
+    of_file = parameters_of(name)
+    settings = {"cells": [56, 9], **of_file.get("dataset_settings", {}), "trials": 3}
+    parameters = SMALL[Path(notebook).stem] | of_file | {"dataset_settings": settings}
     settings |= {option: settings[option][:2] for option in ("cells", "corners") if option in settings}
     if "max_epochs" in parameters:
         parameters["max_epochs"] = min(parameters["max_epochs"], 1)
