@@ -42,9 +42,11 @@ def plain_interrupts() -> Iterator[None]:
 
 def _causes(error: BaseException, outside: BaseException | None) -> list[BaseException]:
     """What an error began with, and what became of it; not what was there before."""
-    causes = [error]
-    while (before := causes[0].__cause__ or causes[0].__context__) not in (None, outside, *causes):
+    causes: list[BaseException] = [error]
+    known = [error, outside]
+    while (before := causes[0].__cause__ or causes[0].__context__) is not None and before not in known:
         causes.insert(0, before)
+        known.append(before)
     return causes
 
 
