@@ -85,7 +85,7 @@ def as_stated(file: RemoteFile, answer: requests.Response, *, have: int) -> Remo
         file, answer, have: see `check_answer`.
 
     Raises:
-        UserError: if it is another file than was published, an empty one, or nobody could tell whether all of it came.
+        UserError: if it is another file than was published, an empty one, or one whose length the server does not say.
     """
     size = sha256 = None
     for one in (*answer.history, answer):
@@ -105,7 +105,7 @@ def as_stated(file: RemoteFile, answer: requests.Response, *, have: int) -> Remo
     known = next((one for one in (file.size, size, sent) if one is not None), None)
     chunked = "chunked" in answer.headers.get("Transfer-Encoding", "")  # these have an end
     if known is None and (sha256 or file.sha256) is None and not chunked:
-        raise refused(file, "the server does not say how long it is, so that nobody could tell whether all of it came")
+        raise refused(file, "the server does not say how long it is, so a cut-off download could not be noticed")
     if known == 0 and file.size is None:
         raise refused(file, "the server sent nothing")
     return replace(file, size=known, sha256=file.sha256 or sha256)

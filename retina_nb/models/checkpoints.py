@@ -197,8 +197,8 @@ def _read_safetensors(path: Path) -> Stored:
         raise UserError(f"{path} holds tensors but is not a model of retina_nb: its metadata lack {_KEY}")
     if _DIGEST not in metadata:
         raise UserError(
-            f"{path} lacks its checksum ({_DIGEST} in its metadata), so that nobody can tell whether it is what was "
-            "saved; save or copy it again"
+            f"{path} lacks its checksum ({_DIGEST} in its metadata), so damage could not be noticed; "
+            "save or copy it again"
         )
     if metadata[_DIGEST] != _digest(metadata[_KEY], tensors):
         raise UserError(f"{path} is not what was saved, a part of it is damaged or was changed; save or copy it again")

@@ -103,7 +103,7 @@ def _assigned(cells: list[str], notebook: Path) -> dict[str, Any]:
     try:
         statements = ast.parse("\n".join(cells)).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:  # the last two: nested too deeply
-        raise UserError(f"{rule}, but line {getattr(error, 'lineno', '?')} is no Python") from None
+        raise UserError(f"{rule}, but line {getattr(error, 'lineno', '?')} is not Python") from None
     parameters = {}
     for statement in statements:
         match statement:

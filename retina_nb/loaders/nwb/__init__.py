@@ -204,6 +204,6 @@ def _statistics(frames: Frames, numbers: np.ndarray) -> tuple[float, float]:
     if not (np.isfinite(std) and std > 1e-7 * abs(mean)):
         raise UserError(
             f"the frames shown for training have mean {mean:g} and standard deviation {std:g}, which cannot be "
-            "normalised; mend them, or give normalize=False"
+            "normalised; fix them, or give normalize=False"
         )
     return float(mean), float(std)

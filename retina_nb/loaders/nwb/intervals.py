@@ -102,7 +102,7 @@ def _check_labels(shown: Shown, stretches: Sequence[_Stretch]) -> None:
             at = shown.middles[one.bins[clash.argmax()]]
             raise UserError(
                 f"what was shown at {at:.6g} s is both for {before[clash.argmax()]} and for {one.label}: rows of the "
-                "table overlap, or one is of a series in test=; mend the table, or name another one as intervals="
+                "table overlap, or one is of a series in test=; fix the table, or name another one as intervals="
             )
         labels[one.bins] = one.label
 
@@ -176,9 +176,7 @@ def _repeats(stretches: Sequence[_Stretch], shown: Shown, split: np.ndarray) -> 
             length = min(len(one.bins) for one in trials)
             bins = np.stack([one.bins[:length] for one in trials])
             if len(np.unique(bins)) < bins.size:
-                raise UserError(
-                    f"repeats of {name or 'the test stimulus'} overlap in time; mend the table of intervals"
-                )
+                raise UserError(f"repeats of {name or 'the test stimulus'} overlap in time; fix the table of intervals")
             for one in bins[1:]:
                 if np.array_equal(numbers[one], numbers[bins[0]]) or _copies(shown, one, bins[0]):
                     numbers[one] = numbers[bins[0]]

@@ -241,7 +241,7 @@ def _frame_edges(series: Any, n: int) -> tuple[np.ndarray, float]:
     if series.rate is not None:
         rate, start = check_rate(series.rate, f"the rate of {series.name}"), float(series.starting_time or 0.0)
         if not abs(start) < _LATEST:
-            raise UserError(f"{series.name} starts at {start:g} s; mend its starting_time")
+            raise UserError(f"{series.name} starts at {start:g} s; correct its starting_time")
         return even_edges(start, n, rate), 1 / rate
     times = h5.values(series.timestamps).astype(np.float64)
     if times.shape != (n,):

@@ -71,7 +71,7 @@ def read_linear(state: State, given: Mapping[str, Any]) -> tuple[dict[str, Any],
         given: what the user says. Their file has weights alone, and not the ``nonlinearity`` if it has no parameters.
 
     Raises:
-        UserError: if nobody says the nonlinearity.
+        UserError: if neither the file nor `about` gives the nonlinearity.
     """
     # Theirs divides both filters by their norms whenever it predicts.
     space, time = (state[name] / state[name].norm() for name in ("space_conv.weight", "time_conv.weight"))
