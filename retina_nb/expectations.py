@@ -10,11 +10,14 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from retina_nb.representations import one_line
+
 _COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 _MARK = {True: "✓", False: "✗"}
 _SIGNS = {">=": "≥", "<=": "≤"}
 
 
+@one_line
 @dataclass(frozen=True)
 class Check:
     """A result, and what is expected of it.

@@ -43,7 +43,7 @@ def expand_path(path: Any) -> Path:
     if "\0" in text:
         raise UserError(f"no file can have the name {text!r}: it has a null character")
     expanded = Path(os.path.expanduser(text))
-    if expanded.parts[0].startswith("~") and not expanded.exists():
+    if str(expanded).startswith("~") and not expanded.exists():
         raise UserError(f"there is no home folder {expanded.parts[0]} for {text}; give the path without ~")
     return expanded
 

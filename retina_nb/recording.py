@@ -74,7 +74,9 @@ class Movie:
             raise UserError(f"a movie of {self.frames.shape[0]} channels has {len(self.channels)} channel names")
         greatest = float(np.finfo(np.float32).max)
         for name, least in (("mean", -greatest), ("std", 0.0)):
-            level = as_number(getattr(self, name), f"a movie's {name}", "grey levels", least=least, most=greatest)
+            level = as_number(
+                getattr(self, name), f"a movie's {name}", "grey levels", least=least, most=greatest, unknown=True
+            )
             object.__setattr__(self, name, level)
 
     @property

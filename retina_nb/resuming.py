@@ -16,6 +16,7 @@ from torch import Tensor
 from retina_nb.errors import UserError
 from retina_nb.models.core_readout import CoreReadout
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 BEST, LAST = "best.ckpt", "last.ckpt"
 # What fit adds to Lightning's checkpoints.
@@ -38,6 +39,7 @@ _DECISIVE = (
 _SAMPLES = 16  # frames that tell one movie from another
 
 
+@one_line
 @dataclass
 class Best:
     """The weights that validated best so far; at first those that the twin had.

@@ -166,7 +166,7 @@ def make_hostile(path: Path, part: str, how: str, other: Path) -> bool:
         elif how == "deep groups":
             file.create_group(part + "/x" * 2000)
         elif how == "claims gigabytes":
-            chunks = tuple(min(size, 1000) for size in shape)
+            chunks = tuple(max(1, min(size, 1000)) for size in shape)
             file.create_dataset(part, (10**10, *shape[1:]), dtype, chunks=chunks, fillvalue=1)
         elif how == "references":
             file[part] = np.full(shape or (1,), file.ref, h5py.ref_dtype)

@@ -16,6 +16,7 @@ from torch import nn
 
 import retina_nb as rnb
 from retina_nb import analyses, stimuli
+from retina_nb.expectations import Verdicts
 from retina_nb.models.linear_nonlinear import LinearNonlinear
 from retina_nb.representations import WIDE, one_line
 
@@ -35,7 +36,10 @@ def public_classes():
                 yield one
 
 
-RESULTS = [one for one in public_classes() if dataclasses.is_dataclass(one) or issubclass(one, tuple)]
+# Verdicts are a table to be shown.
+RESULTS = [
+    one for one in public_classes() if (dataclasses.is_dataclass(one) or issubclass(one, tuple)) and one is not Verdicts
+]
 
 
 def filled(declared):

@@ -13,6 +13,7 @@ from jaxtyping import Float
 
 from retina_nb.quality.findings import FINE, LOOK, PROBLEM, Finding, some
 from retina_nb.recording import Recording
+from retina_nb.representations import one_line
 
 CHECK = "units"
 
@@ -26,6 +27,7 @@ _GROWN = 8.0  # factor of responses without a step beyond which no stimulus expl
 _NEARLY_ALL = 0.8  # part of the neurons
 
 
+@one_line
 class Scales(NamedTuple):
     """How large the responses of some neurons are in some bins.
 

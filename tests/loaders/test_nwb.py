@@ -265,7 +265,7 @@ def test_a_trace_that_is_not_finite_is_named(tmp_path):
     traces[20, 1] = np.nan
     add_rois(file, traces)
     write(file, tmp_path / "a.nwb")
-    with pytest.raises(UserError, match="session a: responses of neuron 1 are not finite at bin 38"):
+    with pytest.raises(UserError, match="session a: responses are not finite at bin 38, neuron 1"):
         load_recordings(tmp_path / "a.nwb")
 
 

@@ -33,11 +33,17 @@ def same(a: object, b: object) -> bool:
     return repr(a) == repr(b)
 
 
+def pixels(movie: Movie) -> np.ndarray:
+    """Frames in this machine's byte order, in which files are read."""
+    frames = np.asarray(movie.frames[:])
+    return frames.astype(frames.dtype.newbyteorder("="))
+
+
 def assert_same(a: Recording, b: Recording) -> None:
     for field in fields(Recording):
         if field.name != "movie":
             assert same(getattr(a, field.name), getattr(b, field.name)), field.name
-    assert same(np.asarray(a.movie.frames[:]), np.asarray(b.movie.frames[:]))
+    assert same(pixels(a.movie), pixels(b.movie))
     assert all(same(getattr(a.movie, name), getattr(b.movie, name)) for name in ("mean", "std", "channels"))
 
 

@@ -22,20 +22,19 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
     with h5.open_h5(session.path) as file:
         counts = h5.read(file, "trialCounts", axes="flash neuron")
         published = h5.read(file, "presentOrder", axes="row column").ravel()
-        order = published.astype(np.int64) - 1
         images = read_images(file, "imageEnsemble")
         artificial = h5.read(file, "isartificial", axes="row column", kind="fiub").ravel() != 0
         flash, background = (
             float(h5.read(file, f"rawdata/stimPara/{key}", axes="row column", shape=(1, 1))[0, 0])
             for key in ("trialduration", "backgroundIntensity")
         )
-        if len(order) != len(counts):
+        if len(published) != len(counts):
             raise UserError(
-                f"{h5.place(file, 'presentOrder')} has {len(order)} flashes, trialCounts has {len(counts)}; "
+                f"{h5.place(file, 'presentOrder')} has {len(published)} flashes, trialCounts has {len(counts)}; "
                 "is the file damaged?"
             )
-        whole = (published % 1 == 0).all()
-        if len(artificial) != len(images) or not whole or order.min() < 0 or order.max() >= len(images):
+        known = (published % 1 == 0) & (published >= 1) & (published <= len(images))
+        if len(artificial) != len(images) or not known.all():
             raise UserError(
                 f"{h5.place(file, 'presentOrder')} and isartificial must be of images 1 to {len(images)}; "
                 "is the file damaged?"
@@ -43,6 +42,7 @@ def recording(session: Session, size: tuple[int, int], seed: int) -> Recording:
         if flash <= 0:
             raise UserError(f"{h5.place(file, 'rawdata/stimPara/trialduration')} must be positive, not {flash:g}")
 
+    order = published.astype(np.int64) - 1
     middle = np.array([images.shape[2] // 2, images.shape[1] // 2])  # x, y
     views = np.column_stack([np.arange(len(images)), np.tile(middle, (len(images), 1))])
     draw = partial(on_screen, images=list(images), views=views, screen=SCREEN, size=size, background=255 * background)
