@@ -53,7 +53,10 @@ def open_h5(path: str | Path) -> Iterator[h5py.File]:
 
 def _check_own(file: h5py.File) -> None:
     """Refuse a file of which something is in other files; nothing is followed, and no data are read."""
-    seen, groups = set(), [("", file["/"].id)]
+    try:
+        seen, groups = set(), [("", file["/"].id)]
+    except _DAMAGED as error:
+        raise not_a("an HDF5 file", Path(file.filename), _first_line(error)) from None
     while groups:
         path, group = groups.pop()
         for name, link in _links(file, path, group):

@@ -248,7 +248,7 @@ def test_a_truncated_file_and_one_of_another_kind(folder):
     ("settings", "problem"),
     [
         ({"rate": None}, "does not tell how many frames a second it has; give rate="),
-        ({"rate": 0.0}, "session a: rate must be a positive number"),
+        ({"rate": 0.0}, "session a: rate must be a number from 0.001"),
         ({"test_names": ["nose"]}, "unknown stimulus of .*: did you mean 'noise'"),
         ({"norm_std": 0.0}, "norm_std one above 0"),
         ({"norm_mean": float("nan")}, "norm_mean must be a number"),
@@ -256,7 +256,7 @@ def test_a_truncated_file_and_one_of_another_kind(folder):
             {"n_validation_clips": 9},
             r"what .*a\.h5 has for training has 100 frames, that are 1 clips of 100, and 9 are to be",
         ),
-        ({"clip_length": 0}, "clip_length must be at least 1"),
+        ({"clip_length": 0}, "clip_length must be a whole number of at least 1"),
         ({"sessions": ["c"]}, "unknown session of"),
         ({"sessions": "a"}, r"sessions must be a list of names, write \['a'\]"),
         ({"channels": ["green"]}, "2 channels has 1 channel names"),

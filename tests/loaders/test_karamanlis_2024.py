@@ -245,7 +245,7 @@ def test_a_flash_is_a_bin(tmp_path):
         ({"size": (60,)}, "size must be a height and a width"),
         ({"size": (0, 80)}, "size must be a height and a width"),
         ({"n_validation_clips": 13}, "13 are to be for validation"),
-        ({"clip_length": 0}, "clip_length must be at least 1"),
+        ({"clip_length": 0}, "clip_length must be a whole number of at least 1"),
     ],
     ids=repr,
 )

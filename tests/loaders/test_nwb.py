@@ -467,7 +467,7 @@ def test_series_that_overlap_or_are_not_alike(tmp_path):
             {"n_validation_clips": 99},
             r"a\.nwb: what is for training has 60 frames, that are 0 clips of 100, and 99 are",
         ),
-        ({"clip_length": 0}, "clip_length must be at least 1"),
+        ({"clip_length": 0}, "clip_length must be a whole number of at least 1"),
         ({"sessions": ["b"]}, "unknown session"),
         ({"rat": 3}, "unknown setting of NWB files 'rat': did you mean 'rate'"),
     ],
