@@ -205,7 +205,16 @@ def test_a_terminal_without_greek_and_a_reader_that_leaves(folder):
     assert (gone.returncode, gone.stderr) == (128 + signal.SIGPIPE, b"")
 
 
+@pytest.fixture
+def not_ignored(number):
+    """Signals that end a process, also where the tests are run under nohup."""
+    before = signal.signal(number, signal.SIG_DFL)
+    yield
+    signal.signal(number, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("not_ignored")
 def test_a_signal_that_ends_it_is_told(monkeypatch, capsys, number):
     monkeypatch.setattr(sweeps, "run_notebook", lambda *_: os.kill(os.getpid(), number))
     assert main(["run", "01_tiny.py"]) == 128 + number
