@@ -28,7 +28,7 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 @pytest.mark.parametrize("line", COMMANDS)
 def test_its_commands_are_understood_and_their_notebooks_exist(line):
     words = shlex.split(line, comments=True)[1:]
-    options = vars(parser().parse_args(words))
+    options = vars(parser().parse_args(pairs(words)))
     assert all((ROOT / path).is_file() for path in [options["notebook"], *options.get("files", [])])
 
 
