@@ -100,7 +100,7 @@ def verdicts(results: str | Path, checks: Sequence[tuple[str, Any, str]] = ()) -
 
 def _where(path: Path, values: dict[str, Any]) -> str:
     used = [f"{values['seconds']:.0f} s"] if "seconds" in values else []
-    used += [f"{values['peak_memory_gb']:.1f} GB of memory"] if "peak_memory_gb" in values else []
+    used += [f"{values['peak_memory_gb']:.1f} GB of memory"] if values.get("peak_memory_gb") is not None else []
     return f"Everything is in {path}" + (f" ({', '.join(used)})." if used else ".")
 
 

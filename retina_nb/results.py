@@ -52,17 +52,23 @@ def write_results(folder: str | Path, **results: Any) -> Path:
     return path
 
 
-def peak_memory_gb() -> float:
-    """The most memory that this process ever held (GB)."""
+def peak_memory_gb() -> float | None:
+    """The most memory that this process ever held (GB); None where the system does not say."""
     try:
         import resource
     except ImportError:  # on Windows
-        import psutil
-
-        memory = psutil.Process().memory_info()
-        return round(getattr(memory, "peak_wset", memory.rss) / 1e9, 2)
+        return _peak_by_psutil()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / (1e9 if sys.platform == "darwin" else 1e6), 2)
+
+
+def _peak_by_psutil() -> float | None:
+    try:
+        import psutil
+    except ImportError:  # it needs `resource` itself, except on Windows
+        return None
+    memory = psutil.Process().memory_info()
+    return round(getattr(memory, "peak_wset", memory.rss) / 1e9, 2)
 
 
 def versions() -> dict[str, str]:

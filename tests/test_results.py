@@ -180,3 +180,16 @@ def test_every_module_is_imported_on_windows_too(tmp_path):
     count, text = done.stdout.split(maxsplit=1)
     assert int(count) > 200
     assert json.loads(text)["peak_memory_gb"] > 0.05
+
+
+def test_results_are_written_where_the_system_does_not_say_the_memory(tmp_path):
+    script = (
+        "import sys; sys.modules |= {'resource': None, 'fcntl': None, 'psutil': None}; import retina_nb as rnb; "
+        "rnb.write_results(sys.argv[1], a=1); from retina_nb.sweeps import run_notebook"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert (results["a"], results["peak_memory_gb"]) == (1, None)

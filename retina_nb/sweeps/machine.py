@@ -3,8 +3,10 @@
 import os
 import subprocess
 import threading
+from typing import TYPE_CHECKING
 
-import psutil
+if TYPE_CHECKING:  # reading what was run does without it
+    import psutil
 
 _PAUSE = 0.2  # seconds between looks at memory
 
@@ -48,6 +50,8 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._look, daemon=True)
 
     def watch(self, pid: int) -> None:
+        import psutil
+
         try:
             self._process = psutil.Process(pid)
         except psutil.Error:  # it is dead already
@@ -67,7 +71,9 @@ class PeakMemory:
                 self.gb = max(self.gb, _held(self._process) / 1e9)
 
 
-def _held(process: psutil.Process) -> int:
+def _held(process: "psutil.Process") -> int:
+    import psutil
+
     held = 0
     try:
         for one in [process, *process.children(recursive=True)]:
