@@ -31,7 +31,7 @@ def summary(runs: pd.DataFrame, folder: Path, labels: Mapping[str, str], best: s
     if len(left) > _LISTED:
         lines.append(f"  and {len(left) - _LISTED} more")
     if not (runs["status"] == "complete").all():
-        lines.append("run the same again to do what is not complete")
+        lines.append("re-run the same command to resume")
     return "\n".join(lines)
 
 

@@ -74,7 +74,7 @@ def test_a_failing_run_stops_no_other_and_a_timeout_is_one(notebook, folder, cap
     assert lines[7] == f"    {table['notebook'].iloc[1]}"
     assert Path(table["notebook"].iloc[1]).is_file()
     assert lines[8].startswith("  trouble=die is failed: the kernel died")
-    last = ["run the same again to do what is not complete", f"the whole table is in {folder / 'runs.csv'}"]
+    last = ["re-run the same command to resume", f"the whole table is in {folder / 'runs.csv'}"]
     assert lines[10:] == last
     assert list(pd.read_csv(folder / "runs.csv", index_col="run")["status"].sort_index()) == list(
         table["status"].sort_index()

@@ -32,7 +32,7 @@ def test_the_summary_names_what_is_left_and_not_endlessly(runs, folder):
     lines = summary(runs, folder, {name: f"run {name[-2:]}" for name in runs.index}, "none").splitlines()
     at = lines.index(f"in {folder}: 40 complete, 1 failed")
     assert lines[at + 1] == "  run ff is failed: no"
-    assert lines[-1] == "run the same again to do what is not complete"
+    assert lines[-1] == "re-run the same command to resume"
     runs["status"] = "failed"
     told = summary(runs, folder, dict.fromkeys(runs.index, "run"), "none")
     assert told.startswith(f"in {folder}: 41 failed")
