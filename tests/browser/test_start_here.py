@@ -46,7 +46,7 @@ def film(widget):
 
 def test_it_says_what_the_twin_says(start, keep):
     keep(start)
-    assert output(start, "correlation of twin and truth").count() == 1
+    assert output(start, "correlation of twin and truth:").count() == 1
     assert output(start, "its favourite").count() == 1
     for failure in ("stderr", "error"):
         assert start.locator(f'[data-mime-type="application/vnd.jupyter.{failure}"]').count() == 0
